@@ -1,0 +1,48 @@
+"""Is everything there that the lessons need? Imports only the standard library, so that it can say what is missing."""
+
+import importlib
+import importlib.metadata
+import sys
+
+COURSE = "training-loop-course"
+MODULES = {"ipython": "IPython", "pillow": "PIL"}  # packages whose module has another name
+
+
+def check_environment() -> bool:
+    """Prints a line for each package that the lessons need: [OK], or what is wrong and what to type.
+
+    Returns whether all is well. Never raises, whatever is missing, outdated or broken.
+    """
+    try:
+        lines = importlib.metadata.requires(COURSE) or []
+    except importlib.metadata.PackageNotFoundError:
+        return _fail(COURSE, "is not installed", "--editable .   (in the course's folder)")
+    try:
+        from packaging.requirements import Requirement
+    except ImportError:
+        return _fail("packaging", "is missing", "packaging")
+    requirements = [Requirement(line) for line in lines]
+    # A list, not a generator, so that every package gets its line
+    return all([_check(r.name, r.specifier) for r in requirements if r.marker is None or r.marker.evaluate()])
+
+
+def _check(name: str, allowed: object) -> bool:
+    """Prints the line of one package; `allowed` is a packaging SpecifierSet, such as '<3,>=2.13'."""
+    wanted = f'"{name}{allowed}"'
+    try:
+        version = importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return _fail(name, "is missing", wanted)
+    if not allowed.contains(version, prereleases=True):
+        return _fail(f"{name} {version}", f"is not {allowed}", wanted)
+    try:
+        importlib.import_module(MODULES.get(name, name))
+    except Exception as error:
+        return _fail(f"{name} {version}", f"cannot be imported ({error})", f"--force-reinstall {wanted}")
+    print(f"[OK]   {name} {version}")
+    return True
+
+
+def _fail(what: str, problem: str, arguments: str) -> bool:
+    print(f'[FAIL] {what} {problem}. Type: "{sys.executable}" -m pip install {arguments}')
+    return False

@@ -1,0 +1,188 @@
+"""Interactive figures: a pure function from a few parameters to a figure and a sentence, with controls around it."""
+
+import functools
+import html
+from collections.abc import Callable
+from typing import Any
+
+import ipywidgets as widgets
+import torch
+from matplotlib.figure import Figure
+
+from course_utils import plotting
+from course_utils.data import Split
+from course_utils.plotting import COLORS
+
+Draw = Callable[..., tuple[Figure, str]]
+
+
+class Explorer(widgets.VBox):
+    """Controls, the picture that `draw` makes of their values, and below it the sentence that says what it shows.
+
+    `draw` takes the value of each control by name. Where nothing runs (GitHub, an HTML page, a screen reader), the
+    picture and the sentence of the moment it was shown stand in for it.
+    """
+
+    def __init__(self, draw: Draw, *, buttons: tuple[widgets.Button, ...] = (), **controls: Any) -> None:
+        self.draw, self.controls = draw, controls
+        self.picture = widgets.Image(format="png", layout={"max_width": "100%"})
+        self.sentence = widgets.HTML()
+        top = [widgets.HBox(buttons)] if buttons else []
+        super().__init__([*top, *controls.values(), self.picture, self.sentence])
+        self.add_class("course-explorer")
+        for control in controls.values():
+            control.observe(self.redraw, names="value")
+        self.redraw()
+
+    def redraw(self, change: object = None) -> None:
+        """Draws the picture and the sentence anew from the values of the controls."""
+        figure, sentence = self.draw(**{name: control.value for name, control in self.controls.items()})
+        self.standing = plotting.mimebundle(figure, sentence)
+        self.picture.layout.width = f"{plotting.pixel_width(figure)}px"
+        self.picture.value = self.standing[0]["image/png"]
+        self.sentence.value = html.escape(sentence)
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict, dict]:
+        data, metadata = self.standing
+        return (super()._repr_mimebundle_(**kwargs) or {}) | data, metadata
+
+
+def slider(kind: type, description: str, value: float, low: float, high: float, step: float) -> widgets.Widget:
+    """A slider of the `kind` IntSlider or FloatSlider, wide enough for its description."""
+    style, layout = {"description_width": "9em"}, {"width": "32em"}
+    return kind(value=value, min=low, max=high, step=step, description=description, style=style, layout=layout)
+
+
+# Lesson 00: averaging digits
+
+
+def average_digit(split: Split) -> Explorer:
+    """How many images of a digit must be averaged until the average stops changing?"""
+    digits = [Digit(split.images[split.labels == digit, 0]) for digit in range(10)]
+    return Explorer(
+        functools.partial(draw_average_digit, digits),
+        digit=slider(widgets.IntSlider, "digit", 3, 0, 9, 1),
+        doublings=slider(widgets.IntSlider, "doublings", 4, 0, 12, 1),
+    )
+
+
+class Digit:
+    """All images of one digit, shape (samples, 28, 28), their average, and how far a single one is from it."""
+
+    def __init__(self, images: torch.Tensor) -> None:
+        self.images, self.average = images, images.mean(0)
+        self.spread = (images - self.average).square_().sum((1, 2)).mean().sqrt().item()
+
+
+def draw_average_digit(digits: list[Digit], digit: int, doublings: int) -> tuple[Figure, str]:
+    """The first image of `digit`, the average of the first 2^doublings, and the average of all, side by side."""
+    images, average, spread = digits[digit].images, digits[digit].average, digits[digit].spread
+    count = 2**doublings
+    few = images[:count].mean(0)
+    figure = Figure(figsize=(6, 2.2), layout="none")
+    figure.subplots_adjust(0, 0, 1, 0.88, wspace=0)
+    titles = ["one image", f"average of {count:,}", f"average of all {len(images):,}"]
+    for axes, image, title in zip(figure.subplots(1, 3), [images[0], few, average], titles, strict=True):
+        axes.imshow(image, cmap="gray_r", vmin=0, vmax=1)
+        axes.set_title(title, loc="center")
+        axes.set(xticks=[], yticks=[])
+    sentence = (
+        f"The average of {count:,} images of the digit {digit} is {(few - average).norm().item() / spread:.2f} times "
+        f"as far from the average of all as a single image is; 1/√{count:,} is {count**-0.5:.2f}."
+    )
+    return figure, sentence
+
+
+# Lesson 02: what the gradient holds while nobody, or somebody, clears it
+
+LINES = ("backward", "step", "zero_grad")
+
+
+def zero_grad() -> Explorer:
+    """Press backward(), step() and zero_grad() in any order, and watch one weight and its gradient."""
+    program = widgets.Text(
+        value="backward step backward",
+        description="lines run so far",
+        continuous_update=False,
+        style={"description_width": "9em"},
+        layout={"width": "48em"},
+    )
+
+    def run(line: str) -> Callable[[object], None]:
+        def press(button: object) -> None:
+            program.value = f"{program.value} {line}".strip()
+
+        return press
+
+    def start_again(button: object) -> None:
+        program.value = ""
+
+    buttons = [widgets.Button(description=f"{line}()") for line in LINES]
+    for line, button in zip(LINES, buttons, strict=True):
+        button.on_click(run(line))
+    buttons.append(widgets.Button(description="start again"))
+    buttons[-1].on_click(start_again)
+    learning_rate = slider(widgets.FloatSlider, "learning rate", 0.3, 0.1, 1.0, 0.1)
+    return Explorer(draw_zero_grad, buttons=tuple(buttons), program=program, learning_rate=learning_rate)
+
+
+def run_lines(lines: list[str], learning_rate: float) -> tuple[list[float], list[float]]:
+    """Runs `lines` (names in LINES) on the loss w²/2 from w = 1; returns w and its gradient before and after each.
+
+    The gradient is NaN while `.grad` is None. Raises ValueError for a line that is not in LINES.
+    """
+    weight = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.SGD([weight], lr=learning_rate)
+    weights, gradients = [1.0], [float("nan")]
+    for line in lines:
+        if line == "backward":
+            (weight**2 / 2).backward()
+        elif line in LINES:
+            getattr(optimizer, line)()
+        else:
+            raise ValueError(f"{line!r} is none of {', '.join(LINES)}")
+        weights.append(weight.item())
+        gradients.append(float("nan") if weight.grad is None else weight.grad.item())
+    return weights, gradients
+
+
+def draw_zero_grad(program: str, learning_rate: float) -> tuple[Figure, str]:
+    """The weight on its valley, and weight and gradient after each line of `program` (names in LINES, with spaces)."""
+    lines = program.replace("()", "").replace(",", " ").split()
+    figure = Figure(figsize=(8, 3.2), layout="none")
+    figure.subplots_adjust(0.06, 0.27, 0.99, 0.9)
+    try:
+        weights, gradients = run_lines(lines, learning_rate)
+    except ValueError as error:
+        return figure, f"Nothing was run: {error}."
+    valley, history = figure.subplots(1, 2, width_ratios=[1, 1.6])
+
+    reach = max(1.4, *map(abs, weights)) * 1.1
+    slope = torch.linspace(-reach, reach, 200)
+    valley.plot(slope, slope**2 / 2, color=COLORS["reference"], linewidth=1)
+    valley.plot(weights, [w**2 / 2 for w in weights], "o-", color=COLORS["weight"], alpha=0.35, markersize=4)
+    valley.plot(weights[-1], weights[-1] ** 2 / 2, "o", color=COLORS["weight"], markersize=9)
+    valley.set(xlabel="weight w", title="loss w²/2")
+    valley.locator_params(nbins=4)
+
+    places = range(len(weights))
+    history.axhline(0, color=COLORS["reference"], linewidth=0.8)
+    history.plot(places, weights, "o-", color=COLORS["weight"], label="weight")
+    history.plot(places, gradients, "s-", color=COLORS["gradient"], label=".grad")
+    history.set_xticks(places, ["start", *lines], rotation=60, fontsize=8)
+    history.locator_params(axis="y", nbins=4)
+    history.set_title("after each line")
+    history.legend(loc="best")
+
+    held = lines[len(lines) - lines[::-1].index("zero_grad") :] if "zero_grad" in lines else lines
+    backwards = held.count("backward")
+    if backwards:
+        gradient = gradients[-1]
+        state = (
+            f".grad is {gradient:+.3f}, the sum of {backwards} backward() call{'s' * (backwards > 1)}, "
+            f"where the slope here is {weights[-1]:+.3f}; step() would move the weight to "
+            f"{weights[-1] - learning_rate * gradient:+.3f}."
+        )
+    else:
+        state = ".grad is None, so step() would not move it."
+    return figure, f"After {len(lines)} line{'s' * (len(lines) != 1)} the weight is {weights[-1]:+.3f} and {state}"

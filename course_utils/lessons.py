@@ -1,0 +1,105 @@
+"""What the lessons say of themselves: the map of lessons, and the ledger of claims that they tested."""
+
+import json
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from IPython.display import display
+
+#: The claims that the lessons test, as they circulate in tutorials, forums and lecture notes.
+CLAIMS = {
+    "C03": "The five steps of a training loop must stand in their order.",
+    "C19": "Clear the gradients after the update.",
+    "C30": "The optimizer minimizes the loss.",
+    "C31": "Gradients are kept because PyTorch's graph is dynamic; backward() and step() are independent of each other.",
+    "C32": "zero_grad() must stand before backward().",
+    "C33": "non_blocking=True makes copies to the device faster.",
+    "C36": "Gradients live in parameter.grad until somebody clears them.",
+    "C37": "model.zero_grad() and optimizer.zero_grad() are the same.",
+}
+ROW = re.compile(r"^\| (C\d\d) \|.*\|$", re.MULTILINE)
+
+
+class Lesson(NamedTuple):
+    """A lesson as it stands on disk. `claims` maps C-numbers to the rows of its table of claims."""
+
+    path: Path
+    title: str
+    minutes: int
+    outcome: str
+    claims: dict[str, str]
+
+
+def read_lessons(folder: str | Path = ".") -> list[Lesson]:
+    """The lessons in `folder`, in order. Raises FileNotFoundError if there is none."""
+    paths = sorted(Path(folder).glob("[0-9][0-9]_*.ipynb"))
+    if not paths:
+        raise FileNotFoundError(f"there is no lesson in the folder {Path(folder).resolve()}")
+    return [_read_lesson(path) for path in paths]
+
+
+def _read_lesson(path: Path) -> Lesson:
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    prose = "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+    tables = [
+        "".join(output["data"]["text/markdown"])
+        for cell in cells
+        for output in cell.get("outputs", [])
+        if "text/markdown" in output.get("data", {}) and "claims_tested(" in "".join(cell["source"])
+    ]
+    title, minutes, outcome = (
+        _find(pattern, prose, what, path)
+        for pattern, what in [
+            (r"^# (.+)$", "title"),
+            (r"^\*\*About (\d+) minutes\*\*", "line '**About N minutes**'"),
+            (r"^## What you will be able to do\s+- (.+)$", "list of what you will be able to do"),
+        ]
+    )
+    return Lesson(path, title, int(minutes), outcome, {m[1]: m[0] for m in ROW.finditer("\n".join(tables))})
+
+
+def _find(pattern: str, prose: str, what: str, path: Path) -> str:
+    found = re.search(pattern, prose, re.MULTILINE)
+    if not found:
+        raise ValueError(f"the lesson {path} has no {what}")
+    return found[1]
+
+
+def map_of_lessons(folder: str | Path = ".", prefix: str = "") -> str:
+    """A Markdown table of the lessons in `folder`; links begin with `prefix`."""
+    rows = [
+        f"| [{lesson.path.stem[:2]}]({prefix}{lesson.path.name}) | {lesson.title} | {lesson.minutes} | {lesson.outcome} |"
+        for lesson in read_lessons(folder)
+    ]
+    return "\n".join(["| lesson | question | minutes | afterwards you can |", "| --- | --- | --- | --- |", *rows])
+
+
+def ledger(folder: str | Path = ".") -> str:
+    """A Markdown table of every claim that the lessons in `folder` tested, with verdict, figure and lesson."""
+    rows = sorted(
+        f"{row} [{lesson.path.stem[:2]}]({lesson.path.name}) |"
+        for lesson in read_lessons(folder)
+        for row in lesson.claims.values()
+    )
+    return "\n".join(["| | claim | verdict | what was measured | lesson |", "| --- | --- | --- | --- | --- |", *rows])
+
+
+def claims_tested(**verdicts: tuple[str, str]) -> None:
+    """Shows a lesson's table of claims: `C31=(verdict, what was measured)` for each.
+
+    Raises ValueError for a claim that is not in CLAIMS, a verdict that does not begin with "holds" or "fails", and an
+    empty measurement.
+    """
+    for number, (verdict, measured) in verdicts.items():
+        if number not in CLAIMS:
+            raise ValueError(f"{number} is none of the claims in course_utils.lessons.CLAIMS")
+        if not verdict.startswith(("holds", "fails")) or not measured:
+            raise ValueError(f"{number}: the verdict {verdict!r} must begin with 'holds' or 'fails', with a measurement")
+    rows = [f"| {number} | {CLAIMS[number]} | **{verdicts[number][0]}** | {verdicts[number][1]} |" for number in sorted(verdicts)]
+    show_markdown("\n".join(["| | claim | verdict | what was measured |", "| --- | --- | --- | --- |", *rows]))
+
+
+def show_markdown(text: str) -> None:
+    """Shows `text`, Markdown, below the cell."""
+    display({"text/markdown": text, "text/plain": text}, raw=True)

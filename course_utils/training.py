@@ -1,0 +1,102 @@
+"""The training loop of lesson 01: one step, the loop around it, and evaluation."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torch.optim import Optimizer
+from tqdm.auto import tqdm
+
+from course_utils.arguments import positive_integer
+from course_utils.data import Split
+
+
+class Evaluation(NamedTuple):
+    """Mean loss and share of right answers over a split, after `update` updates."""
+
+    update: int
+    loss: float
+    accuracy: float
+
+
+@dataclass
+class History:
+    """What `train` saw: the loss of each update's batch, before that update, and the evaluations."""
+
+    losses: list[float] = field(default_factory=list)
+    evaluations: list[Evaluation] = field(default_factory=list)
+
+
+def train_step(model: nn.Module, inputs: Tensor, targets: Tensor, optimizer: Optimizer) -> Tensor:
+    """One update on one batch. Returns the batch's mean loss before the update, a scalar without a graph."""
+    optimizer.zero_grad()
+    outputs = model(inputs)
+    loss = cross_entropy(outputs, targets)
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
+
+
+def batches(split: Split, batch_size: int) -> Iterator[Split]:
+    """Every sample of `split` once, in a new random order, in batches; the last one may be smaller.
+
+    Raises ValueError if `batch_size` is not a positive integer or `split` is empty.
+    """
+    batch_size = positive_integer("batch_size", batch_size)
+    samples = positive_integer("len(split.labels)", len(split.labels))
+    order = torch.randperm(samples, device=split.labels.device)
+    return (Split(split.images[chosen], split.labels[chosen]) for chosen in order.split(batch_size))
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, split: Split, update: int = 0, batch_size: int = 10_000) -> Evaluation:
+    """Mean cross-entropy and accuracy of `model` over `split`, in evaluation mode; the model's mode is restored.
+
+    Raises ValueError if `batch_size` is not a positive integer or `split` is empty.
+    """
+    batch_size = positive_integer("batch_size", batch_size)
+    positive_integer("len(split.labels)", len(split.labels))
+    was_training = model.training
+    model.eval()
+    try:
+        logits = torch.cat([model(images) for images in split.images.split(batch_size)])
+    finally:
+        model.train(was_training)
+    accuracy = (logits.argmax(1) == split.labels).float().mean()
+    return Evaluation(update, cross_entropy(logits, split.labels).item(), accuracy.item())
+
+
+def train(
+    model: nn.Module,
+    split: Split,
+    optimizer: Optimizer,
+    *,
+    batch_size: int,
+    epochs: int,
+    test: Split | None = None,
+    evaluate_every: int | None = None,
+) -> History:
+    """Trains `model` in place for `epochs` passes over `split`, and evaluates it on `test` every n updates.
+
+    The count of updates runs on over the epochs. A progress bar appears on what lasts over 2 seconds.
+    Raises ValueError, before anything is trained, if a number is not a positive integer, `split` is empty, or only one
+    of `test` and `evaluate_every` is given.
+    """
+    batch_size = positive_integer("batch_size", batch_size)
+    epochs = positive_integer("epochs", epochs)
+    if (test is None) != (evaluate_every is None):
+        raise ValueError("test and evaluate_every go together: what to evaluate on, and how often")
+    if evaluate_every is not None:
+        evaluate_every = positive_integer("evaluate_every", evaluate_every)
+    history, losses = History(), []
+    model.train()
+    for _ in tqdm(range(epochs), desc="epochs", delay=2, leave=False):
+        for inputs, targets in batches(split, batch_size):
+            losses.append(train_step(model, inputs, targets, optimizer))
+            if evaluate_every and len(losses) % evaluate_every == 0:
+                history.evaluations.append(evaluate(model, test, update=len(losses)))
+    history.losses = torch.stack(losses).tolist()
+    return history
