@@ -85,7 +85,7 @@ def draw_average_digit(digits: list[Digit], digit: int, doublings: int) -> tuple
     for axes, image, title in zip(figure.subplots(1, 3), [images[0], few, average], titles, strict=True):
         axes.imshow(image, cmap="gray_r", vmin=0, vmax=1)
         axes.set_title(title, loc="center")
-        axes.set(xticks=[], yticks=[])
+        axes.set(xticks=[], yticks=[], frame_on=False)
     sentence = (
         f"The average of {count:,} images of the digit {digit} is {(few - average).norm().item() / spread:.2f} times "
         f"as far from the average of all as a single image is; 1/√{count:,} is {count**-0.5:.2f}."
@@ -150,7 +150,7 @@ def draw_zero_grad(program: str, learning_rate: float) -> tuple[Figure, str]:
     """The weight on its valley, and weight and gradient after each line of `program` (names in LINES, with spaces)."""
     lines = program.replace("()", "").replace(",", " ").split()
     figure = Figure(figsize=(8, 3.2), layout="none")
-    figure.subplots_adjust(0.06, 0.27, 0.99, 0.9)
+    figure.subplots_adjust(0.06, 0.27, 0.93, 0.9)
     try:
         weights, gradients = run_lines(lines, learning_rate)
     except ValueError as error:
@@ -167,12 +167,12 @@ def draw_zero_grad(program: str, learning_rate: float) -> tuple[Figure, str]:
 
     places = range(len(weights))
     history.axhline(0, color=COLORS["reference"], linewidth=0.8)
-    history.plot(places, weights, "o-", color=COLORS["weight"], label="weight")
-    history.plot(places, gradients, "s-", color=COLORS["gradient"], label=".grad")
+    for name, values, marker, color in [("weight", weights, "o-", "weight"), (".grad", gradients, "s-", "gradient")]:
+        history.plot(places, values, marker, color=COLORS[color])
+        history.annotate(name, (places[-1], values[-1]), (7, -3), textcoords="offset points", color=COLORS[color])
     history.set_xticks(places, ["start", *lines], rotation=60, fontsize=8)
     history.locator_params(axis="y", nbins=4)
     history.set_title("after each line")
-    history.legend(loc="best")
 
     held = lines[len(lines) - lines[::-1].index("zero_grad") :] if "zero_grad" in lines else lines
     backwards = held.count("backward")

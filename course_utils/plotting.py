@@ -30,7 +30,7 @@ def png(figure: Figure) -> bytes:
     figure.savefig(pixels, format="rgba", dpi=figure.dpi * SHARPNESS)
     size = tuple(int(inches * figure.dpi * SHARPNESS) for inches in figure.get_size_inches())
     colors = Image.frombytes("RGBA", size, pixels.getvalue()).convert("RGB")
-    colors.quantize(128, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(picture, "png")
+    colors.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(picture, "png")
     return picture.getvalue()
 
 
