@@ -22,7 +22,7 @@ lab: environment  ## open lesson 00 in JupyterLab
 	  --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb $(if $(filter 0,$(shell id -u)),--allow-root)
 
 test: environment  ## run everything that is tested: package, lessons (every output compared), browser, environment
-	$(RUN) ruff check
+	$(RUN) ruff check --quiet
 	$(RUN) pytest --nbval -n 2 --dist loadscope
 
 refresh: environment  ## run the lessons and store their outputs

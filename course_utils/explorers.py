@@ -83,7 +83,7 @@ def draw_average_digit(digits: list[Digit], digit: int, doublings: int) -> tuple
     figure.subplots_adjust(0, 0, 1, 0.88, wspace=0)
     titles = ["one image", f"average of {count:,}", f"average of all {len(images):,}"]
     for axes, image, title in zip(figure.subplots(1, 3), [images[0], few, average], titles, strict=True):
-        axes.imshow(image, cmap="gray_r", vmin=0, vmax=1)
+        axes.imshow(image.numpy(), cmap="gray_r", vmin=0, vmax=1)
         axes.set_title(title, loc="center")
         axes.set(xticks=[], yticks=[], frame_on=False)
     sentence = (

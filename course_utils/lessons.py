@@ -12,7 +12,7 @@ CLAIMS = {
     "C03": "The five steps of a training loop must stand in their order.",
     "C19": "Clear the gradients after the update.",
     "C30": "The optimizer minimizes the loss.",
-    "C31": "Gradients are kept because PyTorch's graph is dynamic; backward() and step() are independent of each other.",
+    "C31": "Gradients are kept because PyTorch's graph is dynamic; backward() and step() are independent.",
     "C32": "zero_grad() must stand before backward().",
     "C33": "non_blocking=True makes copies to the device faster.",
     "C36": "Gradients live in parameter.grad until somebody clears them.",
@@ -69,8 +69,8 @@ def _find(pattern: str, prose: str, what: str, path: Path) -> str:
 def map_of_lessons(folder: str | Path = ".", prefix: str = "") -> str:
     """A Markdown table of the lessons in `folder`; links begin with `prefix`."""
     rows = [
-        f"| [{lesson.path.stem[:2]}]({prefix}{lesson.path.name}) | {lesson.title} | {lesson.minutes} | {lesson.outcome} |"
-        for lesson in read_lessons(folder)
+        f"| [{path.stem[:2]}]({prefix}{path.name}) | {title} | {minutes} | {outcome} |"
+        for path, title, minutes, outcome, _ in read_lessons(folder)
     ]
     return "\n".join(["| lesson | question | minutes | afterwards you can |", "| --- | --- | --- | --- |", *rows])
 
@@ -91,12 +91,13 @@ def claims_tested(**verdicts: tuple[str, str]) -> None:
     Raises ValueError for a claim that is not in CLAIMS, a verdict that does not begin with "holds" or "fails", and an
     empty measurement.
     """
-    for number, (verdict, measured) in verdicts.items():
+    rows = []
+    for number, (verdict, measured) in sorted(verdicts.items()):
         if number not in CLAIMS:
             raise ValueError(f"{number} is none of the claims in course_utils.lessons.CLAIMS")
         if not verdict.startswith(("holds", "fails")) or not measured:
-            raise ValueError(f"{number}: the verdict {verdict!r} must begin with 'holds' or 'fails', with a measurement")
-    rows = [f"| {number} | {CLAIMS[number]} | **{verdicts[number][0]}** | {verdicts[number][1]} |" for number in sorted(verdicts)]
+            raise ValueError(f"{number}: the verdict {verdict!r} must begin with 'holds' or 'fails', and be measured")
+        rows.append(f"| {number} | {CLAIMS[number]} | **{verdict}** | {measured} |")
     show_markdown("\n".join(["| | claim | verdict | what was measured |", "| --- | --- | --- | --- |", *rows]))
 
 

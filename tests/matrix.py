@@ -27,7 +27,7 @@ def run(notebooks: list[str], prefix: list[str] | None = None, **variables: str)
 
 
 def possible_capabilities() -> list[str]:
-    """Those of CAPABILITIES that this CPU has. (Asked for one that it lacks, PyTorch crashes in the middle of a run.)"""
+    """Those of CAPABILITIES that this CPU has. (Asked for another, PyTorch crashes in the middle of a run.)"""
     best = torch.backends.cpu.get_cpu_capability().lower()
     return CAPABILITIES[: CAPABILITIES.index(best) + 1] if best in CAPABILITIES else CAPABILITIES[:1]
 

@@ -1,7 +1,7 @@
 """Runs lessons and stores their outputs, in the same form each time: python -m tests.refresh NOTEBOOK ...
 
-A cell whose output may differ (tag nbval-ignore-output) keeps the stored one as long as no code has changed, neither the
-notebook's nor that of course_utils. So a second run changes nothing, and a diff shows what a change of code did.
+A cell whose output may differ (tag nbval-ignore-output) keeps the stored one as long as no code has changed, neither
+the notebook's nor that of course_utils. So a second run changes nothing, and a diff shows what a change of code did.
 """
 
 import hashlib

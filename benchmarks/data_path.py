@@ -1,0 +1,61 @@
+"""Seconds a sample on the way from MNIST to a batch: one indexed tensor against Dataset, ToTensor and DataLoader.
+
+Run with `make bench`. Medians of alternating passes over all 60,000 training samples, in one process.
+"""
+
+import gzip
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+from torch.utils.data import DataLoader
+from torchvision import datasets, transforms
+
+from course_utils.data import FOLDER, SHA256, load_mnist
+from course_utils.training import batches
+
+BATCH_SIZE, PASSES = 64, 5
+
+
+def microseconds_per_sample(one_pass) -> float:
+    started = time.perf_counter()
+    samples = sum(len(labels) for _, labels in one_pass)
+    return (time.perf_counter() - started) / samples * 1e6
+
+
+def main() -> None:
+    training, _ = load_mnist()
+    with tempfile.TemporaryDirectory() as folder:
+        raw = Path(folder) / "MNIST" / "raw"
+        raw.mkdir(parents=True)
+        for name in SHA256:
+            (raw / name).with_suffix("").write_bytes(gzip.decompress((FOLDER / name).read_bytes()))
+        dataset = datasets.MNIST(folder, train=True, transform=transforms.ToTensor())
+    loader = DataLoader(dataset, batch_size=BATCH_SIZE, shuffle=True)
+    times = {"indexing tensors": [], "Dataset, ToTensor, DataLoader": []}
+    for _ in range(PASSES):
+        times["indexing tensors"].append(microseconds_per_sample(batches(training, BATCH_SIZE)))
+        times["Dataset, ToTensor, DataLoader"].append(microseconds_per_sample(loader))
+    medians = {path: statistics.median(values) for path, values in times.items()}
+    fast, slow = medians.values()
+    lines = [
+        "# The data path",
+        "",
+        f"Microseconds a sample, batches of {BATCH_SIZE}, median of {PASSES} alternating passes over 60,000 samples;",
+        f"torch {torch.__version__}, {torch.get_num_threads()} thread(s), {torch.backends.cpu.get_cpu_capability()}.",
+        "",
+        "| path | microseconds a sample |",
+        "| --- | --- |",
+        *(f"| {path} | {median:.2f} |" for path, median in medians.items()),
+        "",
+        f"Indexing is {slow / fast:.0f} times faster.",
+    ]
+    table = "\n".join(lines) + "\n"
+    Path(__file__).with_name("data_path.md").write_text(table, encoding="utf-8")
+    print(table)
+
+
+if __name__ == "__main__":
+    main()

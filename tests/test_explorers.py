@@ -1,0 +1,80 @@
+"""course_utils.explorers: what is computed, what is said, and that controls, picture and sentence go together."""
+
+import math
+
+import ipywidgets as widgets
+import pytest
+import torch
+from matplotlib.figure import Figure
+
+from course_utils import explorers
+from course_utils.data import Split
+
+
+@pytest.fixture
+def digits():
+    torch.manual_seed(0)
+    return Split(torch.rand(400, 1, 28, 28), torch.arange(400) % 10)
+
+
+def test_an_explorer_redraws_picture_and_sentence():
+    def draw(level):
+        figure = Figure(figsize=(2, 1))
+        figure.subplots().plot([0, level])
+        return figure, f"The line ends at {level} < 9."
+
+    explorer = explorers.Explorer(draw, level=widgets.IntSlider(1, 0, 8))
+    picture, sentence = bytes(explorer.picture.value), explorer.sentence.value
+    assert picture.startswith(b"\x89PNG") and sentence == "The line ends at 1 &lt; 9."
+    explorer.controls["level"].value = 2
+    assert bytes(explorer.picture.value) != picture and "ends at 2" in explorer.sentence.value
+
+
+def test_an_explorer_stands_in_for_itself_where_nothing_runs():
+    explorer = explorers.zero_grad()
+    data, metadata = explorer._repr_mimebundle_()
+    assert data["image/png"] == explorer.picture.value
+    assert (
+        data["text/plain"] == metadata["image/png"]["alt"] == explorers.draw_zero_grad("backward step backward", 0.3)[1]
+    )
+    assert "application/vnd.jupyter.widget-view+json" in data
+
+
+def test_lines_are_run_as_pytorch_runs_them():
+    weights, gradients = explorers.run_lines(["backward", "step", "backward", "zero_grad", "step"], 0.5)
+    assert weights == [1, 1, 0.5, 0.5, 0.5, 0.5]
+    assert gradients[1:4] == [1, 1, 1.5] and all(map(math.isnan, [gradients[0], *gradients[4:]]))
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        ("", "After 0 lines the weight is +1.000 and .grad is None, so step() would not move it."),
+        ("step", "After 1 line the weight is +1.000 and .grad is None, so step() would not move it."),
+        (
+            "backward(), step()",
+            "the sum of 1 backward() call, where the slope here is +0.700; step() would move the weight to +0.400.",
+        ),
+        ("backward zero_grad backward backward", ".grad is +2.000, the sum of 2 backward() calls"),
+        ("backward jump", "Nothing was run: 'jump' is none of backward, step, zero_grad."),
+    ],
+)
+def test_the_sentence_says_what_happened(program, said):
+    assert said in explorers.draw_zero_grad(program, 0.3)[1]
+
+
+def test_buttons_write_the_program():
+    explorer = explorers.zero_grad()
+    buttons = {button.description: button for button in explorer.children[0].children}
+    buttons["start again"].click()
+    assert explorer.controls["program"].value == "" and "After 0 lines" in explorer.sentence.value
+    buttons["backward()"].click()
+    buttons["zero_grad()"].click()
+    assert explorer.controls["program"].value == "backward zero_grad"
+
+
+def test_averaging_digits(digits):
+    parts = [explorers.Digit(digits.images[digits.labels == digit, 0]) for digit in range(10)]
+    assert parts[3].spread == pytest.approx((28 * 28 / 12) ** 0.5, rel=0.05)  # of uniform noise
+    assert "of the digit 3 is 0.00 times" in explorers.draw_average_digit(parts, 3, 12)[1]  # more than there are
+    assert explorers.average_digit(digits).sentence.value.startswith("The average of 16 images of the digit 3")
