@@ -12,6 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import uuid
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,7 @@ def server(tmp_path_factory):
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}"]
     command += [f"--ServerApp.root_dir={folder}", f"--LabApp.app_settings_dir={settings}"]
+    command += [f"--LabApp.workspaces_dir={folder / 'workspaces'}"]
     command += ["--IdentityProvider.token=test", *(["--allow-root"] if os.getuid() == 0 else [])]
     with open(folder / "log", "wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
@@ -94,26 +96,22 @@ def page(browser):
 
 
 def open_lesson(page, server, path):
-    page.goto(f"{server}/lab/tree/notebooks/{path.name}?token=test&reset")
+    # a workspace of its own, so that JupyterLab does not restore what another test had open
+    page.goto(f"{server}/lab/workspaces/{uuid.uuid4()}/tree/notebooks/{path.name}?token=test")
     page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
 
 
 def run_all_cells(page):
     page.wait_for_selector(IDLE, timeout=60_000)
     page.click("text=Run >> nth=0")
-    page.click("text=Restart Kernel and Run All Cells")
-    page.click('.jp-Dialog button:has-text("Restart")')
-    # The stored pictures of explorers are no live ones, so these show that the run has begun
-    page.wait_for_function(
-        """idle => {
-            const prompts = [...document.querySelectorAll(".jp-CodeCell .jp-InputPrompt")];
-            return document.querySelector(".course-explorer")
-                && document.querySelector(idle)
-                && prompts.every(prompt => /\\d/.test(prompt.textContent));
-        }""",
-        arg=IDLE,
-        timeout=120_000,
-    )
+    page.get_by_text("Run All Cells", exact=True).click()
+    for _ in range(120):
+        prompts = page.locator(".jp-CodeCell .jp-InputPrompt").all_inner_texts()
+        # The stored pictures of explorers are no live ones, so these show that the run has begun
+        if page.locator(IDLE).count() and page.locator(".course-explorer").count() and "[*]:" not in prompts:
+            return
+        page.wait_for_timeout(1000)
+    pytest.fail(f"the cells did not end within two minutes: {prompts}")
 
 
 @pytest.mark.parametrize("path", WITH_EXPLORER, ids=lambda path: path.stem)
