@@ -101,8 +101,19 @@ def open_lesson(page, server, path):
     page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
 
 
-def run_all_cells(page):
-    page.wait_for_selector(IDLE, timeout=60_000)
+def wait_for_kernel(page, server, path):
+    """Asked to run before its kernel is connected, JupyterLab would open a dialog instead."""
+    for _ in range(120):
+        for session in page.request.get(f"{server}/api/sessions?token=test").json():
+            kernel = session["kernel"]
+            if session["path"].endswith(path.name) and kernel["connections"] and kernel["execution_state"] == "idle":
+                return
+        page.wait_for_timeout(500)
+    pytest.fail("the lesson has no kernel after a minute")
+
+
+def run_all_cells(page, server, path):
+    wait_for_kernel(page, server, path)
     page.click("text=Run >> nth=0")
     page.get_by_text("Run All Cells", exact=True).click()
     for _ in range(120):
@@ -117,7 +128,7 @@ def run_all_cells(page):
 @pytest.mark.parametrize("path", WITH_EXPLORER, ids=lambda path: path.stem)
 def test_lesson_runs_and_its_explorers_answer(page, server, path):
     open_lesson(page, server, path)
-    run_all_cells(page)
+    run_all_cells(page, server, path)
     for kind in ("stderr", "error"):
         expect(page.locator(f"[data-mime-type='application/vnd.jupyter.{kind}']")).to_have_count(0)
     for explorer in page.locator(".course-explorer").all():
