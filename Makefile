@@ -6,7 +6,7 @@ LESSONS := notebooks/[0-9]*.ipynb
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: environment lab test refresh matrix bench html clean help
+.PHONY: environment lab test refresh matrix bench bench-batch-size html clean help
 
 environment: .venv/complete  ## make .venv with all that the other targets need (once, and after a change of versions)
 
@@ -34,6 +34,9 @@ matrix: environment  ## run the lessons under each CPU capability, with 1 and 2 
 bench: environment  ## measure what benchmarks/ measures and store the tables
 	$(RUN) benchmarks.data_path
 
+bench-batch-size: environment  ## measure the table of lesson 03 (a quarter of an hour; goes on where it was interrupted)
+	$(RUN) benchmarks.batch_size
+
 html: environment  ## write the lessons as HTML pages into build/html
 	$(RUN) nbconvert --to html --output-dir build/html $(LESSONS)
 
@@ -42,4 +45,4 @@ clean:  ## remove .venv and all that was generated
 	find . -name __pycache__ -o -name .ipynb_checkpoints | xargs rm -rf
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20

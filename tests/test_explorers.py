@@ -1,6 +1,7 @@
 """course_utils.explorers: what is computed, what is said, and that controls, picture and sentence go together."""
 
 import math
+import re
 
 import ipywidgets as widgets
 import pytest
@@ -9,6 +10,7 @@ from matplotlib.figure import Figure
 
 from course_utils import explorers
 from course_utils.data import Split
+from course_utils.models import mlp
 
 
 @pytest.fixture
@@ -78,3 +80,22 @@ def test_averaging_digits(digits):
     assert parts[3].spread == pytest.approx((28 * 28 / 12) ** 0.5, rel=0.05)  # of uniform noise
     assert "of the digit 3 is 0.00 times" in explorers.draw_average_digit(parts, 3, 12)[1]  # more than there are
     assert explorers.average_digit(digits).sentence.value.startswith("The average of 16 images of the digit 3")
+
+
+def test_gradient_cloud_is_made_of_pytorchs_gradients(digits):
+    model = mlp(hidden=4)
+    torch.nn.functional.cross_entropy(model(digits.images), digits.labels).backward()
+    gradients = explorers.last_layer_gradients(digits, model)
+    assert torch.allclose(gradients.mean(0), model[-1].weight.grad.flatten(), atol=1e-6)
+    directions = explorers.plane(gradients)
+    assert torch.allclose(directions.T @ directions, torch.eye(2), atol=1e-5)
+
+
+def test_larger_batches_scatter_less(digits):
+    explorer = explorers.gradient_cloud(digits, mlp(hidden=4))
+    distances = []
+    for doublings in (0, 4, 8):
+        explorer.controls["doublings"].value = doublings
+        distances.append(float(re.search(r"gradient is ([\d.]+) times", explorer.sentence.value)[1]))
+    assert distances[0] == pytest.approx(4 * distances[1], rel=0.2)
+    assert distances[0] == pytest.approx(16 * distances[2], rel=0.4)

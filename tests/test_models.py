@@ -3,12 +3,13 @@
 import pytest
 import torch
 
-from course_utils.models import mlp
+from course_utils.models import cnn, mlp
 
 
 @pytest.mark.parametrize("samples", [1, 7])
-def test_mlp_gives_ten_logits(samples):
-    assert mlp(hidden=5)(torch.rand(samples, 1, 28, 28)).shape == (samples, 10)
+@pytest.mark.parametrize("model", [mlp(hidden=5), cnn()], ids=["mlp", "cnn"])
+def test_ten_logits_for_each_image(model, samples):
+    assert model(torch.rand(samples, 1, 28, 28)).shape == (samples, 10)
 
 
 def test_mlp_has_the_stated_size():

@@ -1,0 +1,75 @@
+"""How long MNIST takes to 97 % and to 98 % by batch size: learning rate 0.02, momentum 0.5, batch 1 to 60,000.
+
+Run with `make bench-batch-size` (about a quarter of an hour). Each finished run is stored at once in batch_size.json,
+and a run that is stored is not repeated, so it can be interrupted; delete the file to start anew.
+"""
+
+import itertools
+import json
+import time
+from pathlib import Path
+
+import torch
+from tqdm.auto import tqdm
+
+from course_utils.data import load_mnist
+from course_utils.models import cnn, mlp
+from course_utils.training import batches, evaluate, train_step
+
+RESULTS = Path(__file__).with_suffix(".json")
+MODELS = {"MLP": mlp, "CNN": cnn}
+BATCH_SIZES = [1, 6, 60, 600, 6_000, 60_000]
+SECONDS = 60  # of computing, without the evaluations
+
+
+def run(model_name: str, batch_size: int, training, test) -> dict:
+    """Trains until 98 % on the test images or SECONDS; evaluates once an epoch, and every 1,000 updates within one."""
+    torch.manual_seed(0)
+    model = MODELS[model_name]()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.02, momentum=0.5)
+    result = {
+        "model": model_name,
+        "batch_size": batch_size,
+        "best": 0.0,
+        "updates": 0,
+        "computing": 0.0,
+        "loading": 0.0,
+    }
+    started = time.perf_counter()
+    while True:
+        feed = batches(training, batch_size)
+        per_epoch = -(-60_000 // batch_size)
+        for position in range(1, per_epoch + 1):
+            batch = next(feed)
+            loaded = time.perf_counter()
+            train_step(model, *batch, optimizer)
+            done = time.perf_counter()
+            result["updates"] += 1
+            result["loading"] += loaded - started
+            result["computing"] += done - loaded
+            if position == per_epoch or position % 1_000 == 0:
+                result["epochs"] = result["updates"] / per_epoch
+                accuracy = evaluate(model, test).accuracy
+                result["best"] = max(result["best"], accuracy)
+                for goal in ("97 %", "98 %"):
+                    if accuracy >= float(goal[:2]) / 100:
+                        seconds = result["computing"] + result["loading"]
+                        result.setdefault(goal, {"updates": result["updates"], "seconds": seconds})
+                if "98 %" in result or result["computing"] + result["loading"] > SECONDS:
+                    return result
+            started = time.perf_counter()
+
+
+def main() -> None:
+    stored = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {"runs": []}
+    stored |= {"torch": torch.__version__, "threads": torch.get_num_threads()}
+    finished = {(result["model"], result["batch_size"]) for result in stored["runs"]}
+    training, test = load_mnist()
+    left = [pair for pair in itertools.product(MODELS, BATCH_SIZES) if pair not in finished]
+    for model_name, batch_size in tqdm(left, desc="runs"):
+        stored["runs"].append(run(model_name, batch_size, training, test))
+        RESULTS.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
