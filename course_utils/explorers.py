@@ -199,7 +199,7 @@ def gradient_cloud(split: Split, model: torch.nn.Sequential) -> Explorer:
     gradients = last_layer_gradients(Split(split.images[:4_000], split.labels[:4_000]), model)
     return Explorer(
         functools.partial(draw_gradient_cloud, gradients, plane(gradients)),
-        doublings=slider(widgets.IntSlider, "batch size, 2 to the", 2, 0, 12, 1),
+        doublings=slider(widgets.IntSlider, "doublings", 2, 0, 12, 1),
     )
 
 
