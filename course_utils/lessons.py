@@ -11,6 +11,7 @@ from IPython.display import display
 CLAIMS = {
     "C01": "A larger batch trains more stably, and better.",
     "C03": "The five steps of a training loop must stand in their order.",
+    "C05": "The loss must be divided by K, the number of micro-batches.",
     "C19": "Clear the gradients after the update.",
     "C20": "An epoch has N/b iterations, and its time follows.",
     "C21": "Losses are averaged over a batch, so small batches oscillate.",

@@ -17,9 +17,21 @@ CAPABILITIES = ["default", "avx2", "avx512"]
 NO_NETWORK = ["unshare", "--map-root-user", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
 
 
-def run(notebooks: list[str], prefix: list[str] | None = None, **variables: str) -> tuple[str, str]:
-    """The verdict of one run, and its output if it failed."""
-    command = [sys.executable, "-m", "pytest", "--nbval", "-q", "-n", "2", "--dist", "loadscope", *notebooks]
+def run(notebooks: list[str], threads: int = 1, prefix: list[str] | None = None, **variables: str) -> tuple[str, str]:
+    """The verdict of one run, and its output if it failed. Two threads and two workers would wait for each other."""
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "--nbval",
+        "-q",
+        "-n",
+        str(2 // threads),
+        "--dist",
+        "loadscope",
+        *notebooks,
+    ]
+    variables["OMP_NUM_THREADS"] = str(threads)
     started = time.perf_counter()
     done = subprocess.run((prefix or []) + command, env=os.environ | variables, capture_output=True, text=True)
     verdict = "passed" if done.returncode == 0 else "FAILED"
@@ -34,12 +46,12 @@ def possible_capabilities() -> list[str]:
 
 def main(notebooks: list[str]) -> int:
     failures = []
-    for wanted, threads in itertools.product(CAPABILITIES, ["1", "2"]):
-        name = f"{wanted}, {threads} thread{'s' * (threads == '2')}"
+    for wanted, threads in itertools.product(CAPABILITIES, [1, 2]):
+        name = f"{wanted}, {threads} thread{'s' * (threads == 2)}"
         if wanted not in possible_capabilities():
             print(f"{name:20} not possible on this CPU", flush=True)
             continue
-        verdict, output = run(notebooks, ATEN_CPU_CAPABILITY=wanted, OMP_NUM_THREADS=threads)
+        verdict, output = run(notebooks, threads, ATEN_CPU_CAPABILITY=wanted)
         print(f"{name:20} {verdict}", flush=True)
         failures += [output] if output else []
     if shutil.which("unshare") and shutil.which("ip"):

@@ -102,8 +102,8 @@ def test_no_cell_ends_in_a_value_hidden_by_a_semicolon(code):
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 def test_links_between_lessons_lead_somewhere(path):
-    source = "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells)
-    targets = [target for target in re.findall(r"\]\(([^)#\s]+)\)", source) if "://" not in target]
+    prose = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown"]
+    targets = [target for target in re.findall(r"\]\(([^)#\s]+)\)", "\n".join(prose)) if "://" not in target]
     assert [target for target in targets if not (path.parent / target).exists()] == []
 
 
