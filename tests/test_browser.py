@@ -42,7 +42,8 @@ SETTINGS = {
 def server(tmp_path_factory):
     """The address of a JupyterLab on a copy of the lessons, so that nothing is written into the originals."""
     folder = tmp_path_factory.mktemp("lab")
-    shutil.copytree(ROOT / "notebooks", folder / "notebooks")
+    for name in ("notebooks", "benchmarks"):
+        shutil.copytree(ROOT / name, folder / name)
     settings = folder / "settings"
     settings.mkdir()
     (settings / "overrides.json").write_text(json.dumps(SETTINGS), encoding="utf-8")
@@ -118,6 +119,8 @@ def run_all_cells(page, server, path):
     page.get_by_text("Run All Cells", exact=True).click()
     for _ in range(120):
         prompts = page.locator(".jp-CodeCell .jp-InputPrompt").all_inner_texts()
+        if errors := page.locator("[data-mime-type='application/vnd.jupyter.error']").all_inner_texts():
+            pytest.fail(f"a cell ended in an error: {errors[0]}")
         # The stored pictures of explorers are no live ones, so these show that the run has begun
         if page.locator(IDLE).count() and page.locator(".course-explorer").count() and "[*]:" not in prompts:
             return
