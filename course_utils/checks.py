@@ -1,11 +1,17 @@
-"""Are these two ways of training the same? Runs both and reports the largest difference."""
+"""Are these two ways of training the same? Runs both, and says how they differ."""
 
 import copy
-from collections.abc import Callable
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.optim import SGD, Optimizer
+
+from course_utils.accumulation import MeanLoss, cross_entropy_mean
+from course_utils.loops import WINDOW_FIRST, plan, run
 
 
 @dataclass(frozen=True)
@@ -61,3 +67,121 @@ def compare_training(
     if all(compare_parameters(model, trained).largest == 0 for trained in copies):
         raise ValueError("neither of the two ways changed a parameter: do they train the model that they are given?")
     return compare_parameters(*copies)
+
+
+#: Each mistake in a loop that accumulates gradients: what it sets in Loop, and how to say it.
+MISTAKES = {
+    ("divisor", "K"): "a short last window is divided by K, so it is under-weighted",
+    ("divisor", "the window's micro-batches"): "it takes the mean of the micro-batches' means, whatever their sizes",
+    ("divisor", "1, 2, 3, ..."): "the k-th micro-batch of a window is divided by k",
+    ("divisor", "nothing, means"): "the means are not divided, so gradients are K times too large",
+    ("divisor", "nothing, sums"): "losses are summed and not divided",
+    ("tail", "dropped"): "a short last window is dropped",
+    ("tail", "left in .grad"): "a short last window is left in .grad, and added to the next epoch's first update",
+    ("tail", "counted on"): "the counter of micro-batches runs on into the next epoch",
+    (
+        "cleared",
+        "each micro-batch",
+    ): "gradients are cleared before each micro-batch, so only the last of a window counts",
+    ("cleared", "never"): "gradients are never cleared",
+    ("stepped", "each micro-batch"): "the optimizer steps after each micro-batch",
+    ("stepped", "at i % K == 0"): "the first update comes after one micro-batch, as with i % K == 0",
+}
+SAME = 1e-8  # as a share of the way; rounding in 64 bits stays far below, mistakes stay far above
+
+
+@dataclass(frozen=True)
+class LoopReport:
+    """What `check_loop` found.
+
+    `difference` is the distance between where the loop and the right one lead, as a share of the way that the right
+    one goes; `length` is how long the loop's way is, in the same measure. `looks_like` are explanations, each of one or
+    two mistakes, that lead to where the loop leads; `unseen` are mistakes that change nothing with these micro-batches.
+    """
+
+    difference: float
+    length: float
+    looks_like: tuple[str, ...]
+    unseen: tuple[str, ...]
+
+    @property
+    def is_right(self) -> bool:
+        return self.difference <= SAME
+
+    def __str__(self) -> str:
+        if self.is_right:
+            lines = [f"right: the same as one large batch per window (difference {self.difference:.0e} of the way)"]
+        else:
+            lines = [f"wrong: off by {self.difference:.2g} of the way, and goes {self.length:.2f} times as far"]
+            lines += [f"  it looks like this: {mistake}" for mistake in self.looks_like]
+            lines += ["  it is none of the known mistakes, nor two of them together"] * (not self.looks_like)
+        return "\n".join(lines + [f"  not tested by these micro-batches: {mistake}" for mistake in self.unseen])
+
+
+def check_loop(
+    loop: Callable[[nn.Module, Optimizer, list[tuple[Tensor, Tensor]]], object],
+    model: nn.Module,
+    loader: Iterable[tuple[Tensor, Tensor]],
+    accumulation_steps: int,
+    *,
+    loss: MeanLoss | None = None,
+    seed: int = 0,
+) -> LoopReport:
+    """Does `loop` train like the large batch? If not, which known mistake leads to where it leads?
+
+    `loop(model, optimizer, micro_batches)` is yours: one epoch over a list of micro-batches, with `accumulation_steps`
+    of them for an update. It runs for two epochs on a copy of `model` with plain SGD and a small learning rate, which
+    hide nothing, and in 64-bit numbers; so does the right loop, and so do the mistakes. `loss` is the mean loss that it
+    minimizes, cross_entropy_mean() unless given. `model` and the caller's random numbers stay as they are.
+
+    Raises ValueError if `accumulation_steps` is not a positive integer, the loader is empty, or the right loop
+    changes no parameter: nothing would be compared.
+    """
+    loss = loss or cross_entropy_mean()
+    micro_batches = [tuple(_in_64_bits(tensor) for tensor in micro_batch) for micro_batch in loader]
+    if not micro_batches:
+        raise ValueError("loader gave no micro-batches: is it empty, or an iterator that was used up before?")
+    counts = [loss.count(targets) for _, targets in micro_batches]
+    start = nn.utils.parameters_to_vector(model.parameters()).detach().double()
+
+    def way(train: Callable[[nn.Module, Optimizer], object]) -> Tensor:
+        trained = copy.deepcopy(model).double()
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            train(trained, SGD(trained.parameters(), lr=1e-3))
+        return nn.utils.parameters_to_vector(trained.parameters()).detach() - start
+
+    def way_of(mistakes: tuple[tuple[str, str], ...]) -> Tensor:
+        planned = plan(dataclasses.replace(WINDOW_FIRST, **dict(mistakes)), counts, accumulation_steps, epochs=2)
+        return way(lambda model, optimizer: run(planned, model, optimizer, micro_batches, loss))
+
+    def two_epochs(model: nn.Module, optimizer: Optimizer) -> None:
+        for _ in range(2):
+            loop(model, optimizer, list(micro_batches))
+
+    right, found = way_of(()), way(two_epochs)
+    if not right.norm() > 0:
+        raise ValueError("the right loop changes no parameter of this model on these micro-batches")
+
+    def apart(first: Tensor, second: Tensor) -> float:
+        return _largest((first - second).norm() / right.norm())
+
+    singles = {(mistake,): way_of((mistake,)) for mistake in MISTAKES}
+    unseen = [mistakes for mistakes, leads_to in singles.items() if apart(leads_to, right) <= SAME]
+    looks_like = []
+    if apart(found, right) > SAME:
+        looks_like = [mistakes for mistakes, leads_to in singles.items() if apart(leads_to, found) <= SAME]
+        looks_like = looks_like or [
+            pair
+            for pair in itertools.combinations(MISTAKES, 2)
+            if pair[0][0] != pair[1][0] and apart(way_of(pair), found) <= SAME
+        ]
+    return LoopReport(apart(found, right), _largest(found.norm() / right.norm()), _said(looks_like), _said(unseen))
+
+
+def _in_64_bits(tensor: Tensor) -> Tensor:
+    return tensor.double() if tensor.is_floating_point() else tensor
+
+
+def _said(explanations: list[tuple[tuple[str, str], ...]]) -> tuple[str, ...]:
+    return tuple("; and ".join(MISTAKES[mistake] for mistake in mistakes) for mistakes in explanations)

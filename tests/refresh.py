@@ -46,7 +46,7 @@ def refresh(path: Path) -> None:
 def fingerprint(notebook: nbformat.NotebookNode) -> str:
     """Changes when the code of the notebook or of course_utils changes."""
     sources = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
-    sources += [module.read_text(encoding="utf-8") for module in sorted(PACKAGE.glob("*.py"))]
+    sources += [module.read_text(encoding="utf-8") for module in sorted(PACKAGE.rglob("*.py"))]
     return hashlib.sha256("\0".join(sources).encode()).hexdigest()[:16]
 
 

@@ -1,0 +1,47 @@
+"""Lesson 00: averaging digits."""
+
+import functools
+
+import ipywidgets as widgets
+import torch
+from matplotlib.figure import Figure
+
+from course_utils.data import Split
+from course_utils.explorers.explorer import Explorer, slider
+
+
+def average_digit(split: Split) -> Explorer:
+    """How many images of a digit must be averaged until the average stops changing?"""
+    digits = [Digit(split.images[split.labels == digit, 0]) for digit in range(10)]
+    return Explorer(
+        functools.partial(draw_average_digit, digits),
+        digit=slider(widgets.IntSlider, "digit", 3, 0, 9, 1),
+        doublings=slider(widgets.IntSlider, "doublings", 4, 0, 12, 1),
+    )
+
+
+class Digit:
+    """All images of one digit, shape (samples, 28, 28), their average, and how far a single one is from it."""
+
+    def __init__(self, images: torch.Tensor) -> None:
+        self.images, self.average = images, images.mean(0)
+        self.spread = (images - self.average).square_().sum((1, 2)).mean().sqrt().item()
+
+
+def draw_average_digit(digits: list[Digit], digit: int, doublings: int) -> tuple[Figure, str]:
+    """The first image of `digit`, the average of the first 2^doublings, and the average of all, side by side."""
+    images, average, spread = digits[digit].images, digits[digit].average, digits[digit].spread
+    count = 2**doublings
+    few = images[:count].mean(0)
+    figure = Figure(figsize=(6, 2.2), layout="none")
+    figure.subplots_adjust(0, 0, 1, 0.88, wspace=0)
+    titles = ["one image", f"average of {count:,}", f"average of all {len(images):,}"]
+    for axes, image, title in zip(figure.subplots(1, 3), [images[0], few, average], titles, strict=True):
+        axes.imshow(image.numpy(), cmap="gray_r", vmin=0, vmax=1)
+        axes.set_title(title, loc="center")
+        axes.set(xticks=[], yticks=[], frame_on=False)
+    sentence = (
+        f"The average of {count:,} images of the digit {digit} is {(few - average).norm().item() / spread:.2f} times "
+        f"as far from the average of all as a single image is; 1/√{count:,} is {count**-0.5:.2f}."
+    )
+    return figure, sentence

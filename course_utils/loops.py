@@ -1,0 +1,122 @@
+"""Gradient accumulation, right and in the ways people get it wrong, as plans to run, to measure and to recognize."""
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from course_utils.accumulation import MeanLoss
+from course_utils.arguments import positive_integer
+
+#: What the summed loss of a micro-batch is multiplied with, from: its count, its position in the window, the counts of
+#: the window's micro-batches, and K. The count is what its mean divides by: samples, weights or tokens.
+DIVISORS: dict[str, Callable[[float, int, list[float], int], float]] = {
+    "the window's count": lambda count, position, window, steps: 1 / sum(window),
+    "K": lambda count, position, window, steps: 1 / (count * steps),
+    "the window's micro-batches": lambda count, position, window, steps: 1 / (count * len(window)),
+    "1, 2, 3, ...": lambda count, position, window, steps: 1 / (count * (position + 1)),
+    "nothing, means": lambda count, position, window, steps: 1 / count,
+    "nothing, sums": lambda count, position, window, steps: 1.0,
+}
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A way to accumulate gradients; as it stands here, the right one, and each other value is a mistake.
+
+    divisor: what the loss of a micro-batch is divided by, one of DIVISORS.
+    tail: what becomes of a last window with fewer than K micro-batches: "stepped", "dropped", "left in .grad" for the
+    next epoch's first window, or "counted on", if the counter of micro-batches does not begin anew with the epoch.
+    cleared: "each window", "each micro-batch" or "never".
+    stepped: "each window", "each micro-batch", or "at i % K == 0", which is after the very first micro-batch.
+    """
+
+    divisor: str = "the window's count"
+    tail: str = "stepped"
+    cleared: str = "each window"
+    stepped: str = "each window"
+
+
+#: What tutorials pass on: loss / K, and after every K-th micro-batch a step, then zero_grad.
+MODULO = Loop(divisor="K", tail="left in .grad")
+WINDOW_FIRST = Loop()
+
+
+class Turn(NamedTuple):
+    """What a loop does with one micro-batch: clear before it? the factor of its summed loss; step after it?"""
+
+    clear: bool
+    factor: float
+    step: bool
+
+
+def plan(loop: Loop, counts: Sequence[float], steps: int, epochs: int = 1) -> list[Turn]:
+    """What `loop` does with micro-batches of these counts, in `epochs` passes over them."""
+    steps, epochs = positive_integer("steps", steps), positive_integer("epochs", epochs)
+    counts = list(counts) * epochs
+    per_pass = len(counts) if loop.tail == "counted on" else len(counts) // epochs
+    turns, left_over = [], False
+    for start in range(0, len(counts), per_pass):
+        for window in _cut(counts[start : start + per_pass], steps, loop.stepped == "at i % K == 0"):
+            ends_in_step = loop.tail == "stepped" or window.is_whole
+            for position, count in enumerate(window.counts):
+                turns.append(
+                    Turn(
+                        clear=loop.cleared == "each micro-batch"
+                        or (loop.cleared == "each window" and position == 0 and not left_over),
+                        factor=DIVISORS[loop.divisor](count, position, window.counts, steps),
+                        step=loop.stepped == "each micro-batch"
+                        or (ends_in_step and position == len(window.counts) - 1),
+                    )
+                )
+            left_over = loop.tail == "left in .grad" and not ends_in_step
+    return turns
+
+
+class _Window(NamedTuple):
+    counts: list[float]
+    is_whole: bool
+
+
+def _cut(counts: list[float], steps: int, first_alone: bool) -> list[_Window]:
+    alone = [_Window(counts[:1], True)] if first_alone else []
+    rest = counts[len(alone) :]
+    parts = [rest[i : i + steps] for i in range(0, len(rest), steps)]
+    return [*alone, *(_Window(part, len(part) == steps) for part in parts)]
+
+
+def run(
+    turns: Sequence[Turn],
+    model: nn.Module,
+    optimizer: Optimizer,
+    micro_batches: Sequence[tuple[Tensor, Tensor]],
+    loss: MeanLoss,
+) -> None:
+    """Trains `model` in place: one turn for each micro-batch, from the first again when all were used."""
+    for turn, (inputs, targets) in zip(turns, itertools.cycle(micro_batches)):
+        if turn.clear:
+            optimizer.zero_grad()
+        (turn.factor * loss.total(model(inputs), targets)).backward()
+        if turn.step:
+            optimizer.step()
+
+
+def sample_weights(loop: Loop, samples: int, micro_batch: int, steps: int, epochs: int = 1) -> Tensor:
+    """The weight of every sample in every update, float64 of shape (updates, epochs × samples).
+
+    It is measured: each sample of each epoch gets a parameter of its own, which is its loss, so the gradient that an
+    update uses holds the weights. Raises ValueError if a size is not a positive integer.
+    """
+    samples, micro_batch = positive_integer("samples", samples), positive_integer("micro_batch", micro_batch)
+    passes = torch.arange(samples * positive_integer("epochs", epochs)).split(samples)
+    micro_batches = [(part, part) for each in passes for part in each.split(micro_batch)]
+    counts = [float(len(part)) for part in passes[0].split(micro_batch)]
+    losses = nn.Embedding(samples * epochs, 1, dtype=torch.float64)
+    optimizer, weights = torch.optim.SGD(losses.parameters(), lr=0.0), []
+    optimizer.register_step_pre_hook(lambda *_: weights.append(losses.weight.grad[:, 0].clone()))
+    run(plan(loop, counts, steps, epochs), losses, optimizer, micro_batches, MeanLoss(lambda own, _: own.sum(), len))
+    return torch.stack(weights) if weights else torch.zeros(0, samples * epochs, dtype=torch.float64)
