@@ -14,7 +14,7 @@ environment: .venv/complete  ## make .venv with all that the other targets need 
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed, this is " \
 	  + sys.version.split()[0] + ". Name another: make PYTHON=python3.13 environment")'
 	$(PYTHON) -m venv .venv
-	$(RUN) pip install --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
+	$(RUN) pip install --disable-pip-version-check --constraint constraints.txt --editable '.[frameworks,test]'
 	@touch $@
 
 lab: environment  ## open lesson 00 in JupyterLab
@@ -33,6 +33,7 @@ matrix: environment  ## run the lessons under each CPU capability, with 1 and 2 
 
 bench: environment  ## measure what benchmarks/ measures and store the tables
 	$(RUN) benchmarks.data_path
+	$(RUN) benchmarks.loops
 
 bench-batch-size: environment  ## measure the table of lesson 03 (a quarter of an hour; goes on where it was interrupted)
 	$(RUN) benchmarks.batch_size

@@ -1,6 +1,7 @@
 """Gradient accumulation by windows: the micro-batches of one update are gathered before the first backward."""
 
 import itertools
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -62,7 +63,7 @@ def cross_entropy_mean(
 
     def count(targets: Tensor) -> float:
         counted = targets != ignore_index
-        return (counted.sum() if weight is None else weight[targets[counted]].sum()).item()
+        return (counted.count_nonzero() if weight is None else weight[targets[counted]].sum()).item()
 
     return MeanLoss(total, count)
 
@@ -95,13 +96,14 @@ def backward(
         raise ValueError(
             f"no target in the window of {len(window)} micro-batches counts, so its mean loss is undefined"
         )
-    mean = 0.0
+    shares = []
     for inputs, targets in window:
         if device is not None:
             inputs, targets = inputs.to(device), targets.to(device)
         share = loss.total(model(inputs), targets) / divisor
         (scale(share) if scale else share).backward()
-        mean = mean + share.detach()
-    if not torch.isfinite(mean):
+        shares.append(share.detach())
+    mean = torch.stack(shares).sum()
+    if not math.isfinite(mean.item()):
         raise FloatingPointError(f"the mean loss of the window is {mean.item()}: do not step, clear the gradients")
     return mean

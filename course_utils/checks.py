@@ -110,7 +110,7 @@ class LoopReport:
 
     def __str__(self) -> str:
         if self.is_right:
-            lines = [f"right: the same as one large batch per window (difference {self.difference:.0e} of the way)"]
+            lines = [f"right: the same as one large batch per window, to {SAME:.0e} of the way"]
         else:
             lines = [f"wrong: off by {self.difference:.2g} of the way, and goes {self.length:.2f} times as far"]
             lines += [f"  it looks like this: {mistake}" for mistake in self.looks_like]

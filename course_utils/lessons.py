@@ -10,8 +10,14 @@ from IPython.display import display
 #: The claims that the lessons test, as they circulate in tutorials, forums and lecture notes.
 CLAIMS = {
     "C01": "A larger batch trains more stably, and better.",
+    "C02": "Batches of 8 to 32 are usual; large inputs force 2 to 4.",
     "C03": "The five steps of a training loop must stand in their order.",
+    "C04": "Not clearing for K micro-batches, then stepping, is like a batch K times as large.",
     "C05": "The loss must be divided by K, the number of micro-batches.",
+    "C06": "Evaluate every n batches, inside the branch that steps.",
+    "C07": "Accumulation gives much better models than the small batch.",
+    "C08": "A batch of N = K · M samples is K micro-batches of M and one update.",
+    "C18": "Accumulation lowers the variance of the gradient.",
     "C19": "Clear the gradients after the update.",
     "C20": "An epoch has N/b iterations, and its time follows.",
     "C21": "Losses are averaged over a batch, so small batches oscillate.",

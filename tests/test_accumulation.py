@@ -1,7 +1,6 @@
 """course_utils.accumulation: accumulated equals the full batch, whatever the sizes, weights and ignored targets."""
 
 import copy
-import inspect
 
 import pytest
 import torch
@@ -12,15 +11,9 @@ from torch.nn import functional
 
 from course_utils.accumulation import backward, cross_entropy_mean, mean_squared_error, windows
 from course_utils.checks import compare_parameters
+from course_utils.optimizers import DENSE_OPTIMIZERS
 
 CLASSES, FEATURES = 4, 3
-DENSE = {
-    name: optimizer
-    for name, optimizer in vars(torch.optim).items()
-    if inspect.isclass(optimizer)
-    and issubclass(optimizer, torch.optim.Optimizer)
-    and name not in ("Optimizer", "SparseAdam", "LBFGS")  # LBFGS calls for the loss itself
-}
 
 
 def network(dtype=torch.float64):
@@ -146,12 +139,12 @@ def test_mean_squared_error_divides_by_elements():
     assert (gradients(model) - gradients(whole)).abs().max() < 1e-12
 
 
-@pytest.mark.parametrize("name", DENSE)
+@pytest.mark.parametrize("name", DENSE_OPTIMIZERS)
 def test_an_epoch_with_a_short_last_window_trains_like_full_batches(name):
     inputs, targets = samples(41)
     accumulated, whole = network(), network()
     for model, train_window in [(accumulated, backward), (whole, backward_of_one_batch)]:
-        optimizer = DENSE[name](model.parameters(), lr=0.01)
+        optimizer = DENSE_OPTIMIZERS[name](model.parameters(), lr=0.01)
         for _ in range(3):
             for window in windows(cut((inputs, targets), [4] * 10 + [1]), 4):
                 optimizer.zero_grad()

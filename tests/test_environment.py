@@ -21,7 +21,12 @@ ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 CONDA = (ROOT / "environment.yml").read_text(encoding="utf-8")
 CONDA_NAMES = {"pytorch-cpu": "torch", "matplotlib-base": "matplotlib"}
-MODULE_NAMES = {"PIL": "pillow", "IPython": "ipython", "yaml": "pyyaml"}
+MODULE_NAMES = {
+    "PIL": "pillow",
+    "IPython": "ipython",
+    "yaml": "pyyaml",
+    "pytorch_lightning": "pytorch-lightning",
+}
 
 
 # The check of lesson 00
@@ -92,7 +97,7 @@ def test_environment_yml_names_the_same_packages_with_the_same_bounds():
     lines = [line for line in yaml.safe_load(CONDA)["dependencies"] if isinstance(line, str)]
     conda = requirements(line for line in lines if line != "pip" and not line.startswith("python="))
     assert {CONDA_NAMES.get(name, name): bounds for name, bounds in conda.items()} == requirements(
-        PROJECT["dependencies"]
+        [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["frameworks"]]
     )
     assert {"pip": ["--editable ."]} in yaml.safe_load(CONDA)["dependencies"]
 
@@ -129,7 +134,7 @@ def code_of(path):
 
 @pytest.mark.parametrize(
     ("folders", "extras"),
-    [(["notebooks", "course_utils"], []), (["tests", "benchmarks"], ["test"])],
+    [(["notebooks", "course_utils"], []), (["tests"], ["test"]), (["benchmarks"], ["frameworks"])],
 )
 def test_every_import_is_declared(folders, extras):
     paths = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.suffix in (".py", ".ipynb")]

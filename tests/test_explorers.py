@@ -86,14 +86,14 @@ def test_averaging_digits(digit_images):
 def test_gradient_cloud_is_made_of_pytorchs_gradients(digit_images):
     model = mlp(hidden=4)
     torch.nn.functional.cross_entropy(model(digit_images.images), digit_images.labels).backward()
-    gradients = cloud.last_layer_gradients(digits, model)
+    gradients = cloud.last_layer_gradients(digit_images, model)
     assert torch.allclose(gradients.mean(0), model[-1].weight.grad.flatten(), atol=1e-6)
     directions = cloud.plane(gradients)
     assert torch.allclose(directions.T @ directions, torch.eye(2), atol=1e-5)
 
 
 def test_larger_batches_scatter_less(digit_images):
-    explorer = explorers.gradient_cloud(digits, mlp(hidden=4))
+    explorer = explorers.gradient_cloud(digit_images, mlp(hidden=4))
     distances = []
     for doublings in (0, 4, 8):
         explorer.controls["doublings"].value = doublings
