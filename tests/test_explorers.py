@@ -10,8 +10,19 @@ from matplotlib.figure import Figure
 
 from course_utils import explorers
 from course_utils.data import Split
-from course_utils.explorers import clearing, cloud, digits, weights
+from course_utils.explorers import (
+    adam,
+    clearing,
+    cloud,
+    digits,
+    momentum,
+    scaling,
+    scheduling,
+    weights,
+)
 from course_utils.models import mlp
+from course_utils.optimizers import MomentumPerMicroBatch
+from course_utils.schedules import plateau_trace
 
 
 @pytest.fixture
@@ -114,3 +125,71 @@ def test_the_weights_of_the_modulo_loop_and_of_the_right_one():
 def test_weights_are_drawn_for_any_sizes(samples, micro_batch, steps):
     figure, sentence = weights.draw_weights(weights.FOUR_LOOPS, 2, samples, micro_batch, steps)
     assert "window-first" in sentence and "window-first" in [text.get_text() for text in figure.axes[0].texts]
+
+
+@pytest.mark.parametrize("per_micro_batch", [False, True])
+def test_the_valleys_paths_are_those_of_the_optimizers(per_micro_batch):
+    place = momentum.START.clone().requires_grad_()
+    kind = MomentumPerMicroBatch if per_micro_batch else torch.optim.SGD
+    optimizer = kind([place], lr=0.02, momentum=0.8)
+    places = [place.detach().clone()]
+    for _ in range(momentum.UPDATES):
+        optimizer.zero_grad()
+        for _ in range(4):
+            (momentum.height(place) / (1 if per_micro_batch else 4)).backward()
+            if per_micro_batch:
+                optimizer.absorb(1 / 4)
+        optimizer.step()
+        places.append(place.detach().clone())
+    assert torch.allclose(torch.stack(places), momentum.path(0.8, 4, 0.02, per_micro_batch), atol=1e-9)
+
+
+def test_the_valley_says_where_both_end():
+    explorer = explorers.valley()
+    explorer.controls["steps"].value = 1
+    ends = re.findall(r"\d\.\de[+-]\d\d", explorer.sentence.value)
+    assert ends[0] == ends[1]  # with one micro-batch there is no difference
+
+
+@pytest.mark.parametrize("signal", [0.01, 0.1, 1.0, 10.0])
+@pytest.mark.parametrize("steps", [1, 16, 64])
+def test_simulated_steps_agree_with_the_formula(signal, steps):
+    theory, simulated = (lengths(signal, steps) for lengths in (adam.step_lengths, adam.simulated_step_lengths))
+    assert simulated == pytest.approx(theory, rel=0.1, abs=0.05)
+    assert theory[0] >= theory[1] and (steps > 1 or theory[0] == theory[1])
+
+
+def test_the_second_moments_ratio_is_said():
+    assert explorers.second_moment().sentence.value.endswith("the second moment of (b) is 13.9 times that of (a).")
+
+
+def test_the_expected_losses_are_the_mean_of_many_runs():
+    generator = torch.Generator().manual_seed(0)
+    w = torch.ones(20_000)
+    for _ in range(30):
+        w = w - 0.1 * (w + 2.0 / 4**0.5 * torch.randn(len(w), generator=generator))
+    expected = scaling.expected_losses(0.1, 2.0, 4, 30)
+    assert len(expected) == 31 and (w**2 / 2).mean().item() == pytest.approx(expected[-1], rel=0.05)
+
+
+def test_without_doubling_all_rules_are_the_small_batch():
+    explorer = explorers.noisy_quadratic()
+    explorer.controls["doublings"].value = 0
+    losses = re.findall(r"(?:is|none|sqrt|linear) (\d[\d.e-]*\d)", explorer.sentence.value)
+    assert len(losses) == 4 and len(set(losses)) == 1
+
+
+@pytest.mark.parametrize("options", [{}, {"patience": 0, "cooldown": 3}, {"mode": "max"}, {"threshold_mode": "abs"}])
+def test_the_plateau_simulator_is_pytorchs_scheduler(options):
+    losses, rates = scheduling.simulate(0.3, **options)
+    after = [step.lr for step in plateau_trace(losses, lr=0.5, **options)]
+    assert rates == [0.5, *after[:-1]]
+
+
+def test_a_lower_rate_has_a_lower_floor():
+    floors = {rate: scheduling.simulate(0.0, lr=rate, patience=scheduling.EPOCHS)[0][-1] for rate in (0.5, 0.1)}
+    assert floors[0.1] < 0.2 * floors[0.5]
+    explorer = explorers.plateau()
+    assert "the rate falls after epoch" in explorer.sentence.value
+    explorer.controls["eps"].value = 0.1
+    assert explorer.sentence.value.count(",") > 8 and "eps 0.1" in explorer.sentence.value

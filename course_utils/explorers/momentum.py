@@ -1,0 +1,71 @@
+"""Lesson 07: momentum in a valley, with its velocity updated once per window or at every micro-batch."""
+
+import ipywidgets as widgets
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from course_utils.explorers.explorer import Explorer, slider
+from course_utils.plotting import COLORS
+
+CURVATURES = torch.tensor([1.0, 20.0], dtype=torch.float64)  # along the valley, and across
+START = torch.tensor([-10.0, 1.5], dtype=torch.float64)
+UPDATES = 40
+
+
+def valley() -> Explorer:
+    """Where do both ways of updating the velocity get in 40 updates?"""
+    return Explorer(
+        draw_valley,
+        momentum=slider(widgets.FloatSlider, "momentum", 0.8, 0.0, 0.95, 0.05),
+        steps=slider(widgets.IntSlider, "micro-batches K", 4, 1, 16, 1),
+        learning_rate=slider(widgets.FloatSlider, "learning rate", 0.02, 0.005, 0.1, 0.005),
+    )
+
+
+def path(momentum: float, steps: int, learning_rate: float, per_micro_batch: bool) -> Tensor:
+    """The places before and after each update, shape (UPDATES + 1, 2); all micro-batches have the same gradient."""
+    place, velocity, places = START, torch.zeros(2, dtype=torch.float64), [START]
+    for _ in range(UPDATES):
+        gradient = CURVATURES * place
+        if per_micro_batch:
+            for _ in range(steps):
+                velocity = momentum * velocity + gradient / steps
+        else:
+            velocity = momentum * velocity + gradient
+        place = place - learning_rate * velocity
+        places.append(place)
+    return torch.stack(places)
+
+
+def height(places: Tensor) -> Tensor:
+    """The loss at `places`, shape (..., 2)."""
+    return (CURVATURES * places.square()).sum(-1) / 2
+
+
+def draw_valley(momentum: float, steps: int, learning_rate: float) -> tuple[Figure, str]:
+    """Both paths from above, and the loss on both after each update."""
+    paths = {
+        "once per window": (path(momentum, steps, learning_rate, False), "right"),
+        "per micro-batch": (path(momentum, steps, learning_rate, True), "wrong"),
+    }
+    figure = Figure(figsize=(8, 3.4), layout="none")
+    figure.subplots_adjust(0.06, 0.15, 0.98, 0.9, wspace=0.2)
+    above, losses = figure.subplots(1, 2, width_ratios=[1.5, 1])
+    x, y = torch.meshgrid(torch.linspace(-11, 5, 40), torch.linspace(-2.5, 2.5, 30), indexing="xy")
+    levels = height(torch.stack([x, y], -1))
+    above.contour(x, y, levels, [5, 15, 30, 50, 75], colors=COLORS["reference"], alpha=0.35, linewidths=0.7)
+    for places, color in paths.values():
+        above.plot(*places.T.numpy(), ".-", color=COLORS[color], linewidth=1, markersize=3)
+        losses.plot(height(places).clamp(1e-6, 1e6).log10().numpy(), color=COLORS[color])
+    above.set(xlim=(-11, 5), ylim=(-2.5, 2.5), title="the valley from above", xticks=[-10, -5, 0, 5], yticks=[-2, 0, 2])
+    losses.set(title="log₁₀ of the loss after each update", ylim=(-6, 6), yticks=[-6, -3, 0, 3, 6], xticks=[0, 20, 40])
+    for row, (name, (_, color)) in enumerate(paths.items()):
+        losses.text(1, -4.5 - row, name, color=COLORS[color], fontsize=9)
+    ends = [height(places)[-1].item() for places, _ in paths.values()]
+    sentence = (
+        f"After {UPDATES} updates the loss is {ends[0]:.1e} with the velocity updated once per window, {ends[1]:.1e} "
+        f"with it updated per micro-batch, whose memory fades by {momentum:.2f} to the power of {steps} = "
+        f"{momentum**steps:.3f} per window; it was {height(START).item():.0f} at the start."
+    )
+    return figure, sentence
