@@ -134,7 +134,7 @@ def code_of(path):
 
 @pytest.mark.parametrize(
     ("folders", "extras"),
-    [(["notebooks", "course_utils"], []), (["tests"], ["test"]), (["benchmarks"], ["frameworks"])],
+    [(["notebooks", "course_utils"], ["frameworks"]), (["tests"], ["test"]), (["benchmarks"], ["frameworks"])],
 )
 def test_every_import_is_declared(folders, extras):
     paths = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.suffix in (".py", ".ipynb")]
