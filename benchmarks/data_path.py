@@ -3,17 +3,15 @@
 Run with `make bench`. Medians of alternating passes over all 60,000 training samples, in one process.
 """
 
-import gzip
 import statistics
-import tempfile
 import time
 from pathlib import Path
 
 import torch
 from torch.utils.data import DataLoader
-from torchvision import datasets, transforms
+from torchvision import transforms
 
-from course_utils.data import FOLDER, SHA256, load_mnist
+from course_utils.data import load_mnist, read_datasets
 from course_utils.training import batches
 
 BATCH_SIZE, PASSES = 64, 5
@@ -27,12 +25,7 @@ def microseconds_per_sample(one_pass) -> float:
 
 def main() -> None:
     training, _ = load_mnist()
-    with tempfile.TemporaryDirectory() as folder:
-        raw = Path(folder) / "MNIST" / "raw"
-        raw.mkdir(parents=True)
-        for name in SHA256:
-            (raw / name).with_suffix("").write_bytes(gzip.decompress((FOLDER / name).read_bytes()))
-        dataset = datasets.MNIST(folder, train=True, transform=transforms.ToTensor())
+    dataset, _ = read_datasets(transform=transforms.ToTensor())
     loader = DataLoader(dataset, batch_size=BATCH_SIZE, shuffle=True)
     times = {"indexing tensors": [], "Dataset, ToTensor, DataLoader": []}
     for _ in range(PASSES):

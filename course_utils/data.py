@@ -36,6 +36,12 @@ def load_mnist(device: str | torch.device = "cpu") -> tuple[Split, Split]:
     of the package is missing or damaged, and OSError if the temporary folder cannot be written.
     """
     device = _usable_device(device)
+    train, test = read_datasets()
+    return _as_split(train, device), _as_split(test, device)
+
+
+def read_datasets(**options: object) -> tuple[datasets.MNIST, datasets.MNIST]:
+    """Both splits as torchvision.datasets.MNIST with these `options`, in memory. Raises what `load_mnist` raises."""
     packed = {name: _read_checked(FOLDER / name, digest) for name, digest in SHA256.items()}
     with _temporary_folder() as folder:
         raw = Path(folder) / "MNIST" / "raw"
@@ -45,8 +51,7 @@ def load_mnist(device: str | torch.device = "cpu") -> tuple[Split, Split]:
                 (raw / name).with_suffix("").write_bytes(gzip.decompress(content))
         except OSError as error:
             raise _unwritable(folder) from error
-        train, test = (datasets.MNIST(folder, train=train) for train in (True, False))
-    return _as_split(train, device), _as_split(test, device)
+        return tuple(datasets.MNIST(folder, train=train, **options) for train in (True, False))
 
 
 def _usable_device(device: str | torch.device) -> torch.device:

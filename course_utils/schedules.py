@@ -6,13 +6,12 @@ Whatever is not a real number in its range raises a ValueError that names it, it
 
 import math
 from collections.abc import Callable, Iterable
-from numbers import Real
 from typing import Any, NamedTuple
 
 import torch
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from course_utils.arguments import positive_integer
+from course_utils.arguments import positive_integer, real_number
 
 POWERS = {"none": 0.0, "sqrt": 0.5, "linear": 1.0}
 
@@ -80,7 +79,7 @@ def scaled_lr(lr: float, k: float, rule: str) -> float:
     """
     if rule not in tuple(POWERS):
         raise ValueError(f"rule={rule!r} must be one of {', '.join(POWERS)}")
-    return _real("lr", lr) * _real("k", k) ** POWERS[rule]
+    return real_number("lr", lr) * real_number("k", k) ** POWERS[rule]
 
 
 def timm_rule(optimizer_name: str) -> str:
@@ -102,8 +101,8 @@ def warmup_lr(lr: float, k: float, update: int, warmup_updates: int) -> float:
     torch.optim.lr_scheduler.LambdaLR on an optimizer whose rate is lr. Raises ValueError if `warmup_updates` is not a
     positive integer.
     """
-    done = min(_real("update", update, zero=True) / positive_integer("warmup_updates", warmup_updates), 1.0)
-    return _real("lr", lr) * ((1 - done) + done * _real("k", k))
+    done = min(real_number("update", update, zero=True) / positive_integer("warmup_updates", warmup_updates), 1.0)
+    return real_number("lr", lr) * ((1 - done) + done * real_number("k", k))
 
 
 def scaled_adam(lr: float, k: float, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8) -> dict[str, Any]:
@@ -113,15 +112,15 @@ def scaled_adam(lr: float, k: float, betas: tuple[float, float] = (0.9, 0.999), 
     as `torch.optim.Adam(parameters, **scaled_adam(lr, k))`. Raises ValueError unless k stays below 1 / (1 - beta) for
     both betas, 10 for the usual beta1: from there on nothing is left of the moving average.
     """
-    betas = tuple(_real(f"betas[{index}]", beta, zero=True, below=1.0) for index, beta in enumerate(betas))
+    betas = tuple(real_number(f"betas[{index}]", beta, zero=True, below=1.0) for index, beta in enumerate(betas))
     if len(betas) != 2:
         raise ValueError(f"betas={betas} must be two numbers")
-    lr, k, eps = _real("lr", lr), _real("k", k), _real("eps", eps, zero=True)
+    lr, k, eps = real_number("lr", lr), real_number("k", k), real_number("eps", eps, zero=True)
     limit = 1 / (1 - min(betas))
     # isclose: 1 / (1 - 0.9) is 10.000000000000002, and k=10 must not pass. k > 1: k=1 is no change, even for beta=0.
     if k > 1 and (k >= limit or math.isclose(k, limit)):
         raise ValueError(f"k={k!r} must be below 1 / (1 - {min(betas)}) = {limit:.6g}, or a beta would not be positive")
-    scaled = (_real("scaled beta", 1 - k * (1 - beta), zero=True, below=1.0) for beta in betas)
+    scaled = (real_number("scaled beta", 1 - k * (1 - beta), zero=True, below=1.0) for beta in betas)
     return {"lr": lr * math.sqrt(k), "betas": tuple(scaled), "eps": eps / math.sqrt(k)}
 
 
@@ -131,7 +130,9 @@ def scaled_beta2(beta2: float, k: float) -> float:
     Marek et al. 2025 (arXiv 2507.07101). Unlike 1 - k(1 - beta2), to which it is close while k(1 - beta2) is small, it
     has no limit.
     """
-    return _real("scaled beta2", _real("beta2", beta2, zero=True, below=1.0) ** _real("k", k), zero=True, below=1.0)
+    return real_number(
+        "scaled beta2", real_number("beta2", beta2, zero=True, below=1.0) ** real_number("k", k), zero=True, below=1.0
+    )
 
 
 def half_life(beta: float, batch_size: float) -> float:
@@ -139,20 +140,12 @@ def half_life(beta: float, batch_size: float) -> float:
 
     A batch size in tokens gives tokens. log(1/2) / log(beta) is the number of updates. `beta` is above 0 and below 1.
     """
-    return _real("batch_size", batch_size) * math.log(1 / 2) / math.log(_real("beta", beta, below=1.0))
+    return real_number("batch_size", batch_size) * math.log(1 / 2) / math.log(real_number("beta", beta, below=1.0))
 
 
 def _idle_optimizer(lr: float) -> torch.optim.Optimizer:
-    return torch.optim.SGD([torch.nn.Parameter(torch.zeros(()))], lr=_real("lr", lr))
+    return torch.optim.SGD([torch.nn.Parameter(torch.zeros(()))], lr=real_number("lr", lr))
 
 
 def _lr(optimizer: torch.optim.Optimizer) -> float:
     return float(optimizer.param_groups[0]["lr"])
-
-
-def _real(name: str, value: object, *, zero: bool = False, below: float = math.inf) -> float:
-    """`value` as a float. Raises ValueError unless it is real, above 0 (or 0, if `zero`), and less than `below`."""
-    is_real = isinstance(value, Real) and not isinstance(value, bool)
-    if not is_real or not (0 < value < below or (zero and value == 0)):
-        raise ValueError(f"{name}={value!r} must be a real number in {'[' if zero else '('}0, {below:g})")
-    return float(value)

@@ -15,7 +15,7 @@ def noisy_quadratic() -> Explorer:
     """Which rule follows the small batch, on the loss w²/2 with noise in the gradient?"""
     return Explorer(
         draw_noisy_quadratic,
-        doublings=slider(widgets.IntSlider, "doublings of the batch", 4, 0, 8, 1),
+        doublings=slider(widgets.IntSlider, "doublings of k", 4, 0, 8, 1),
         learning_rate=slider(widgets.FloatLogSlider, "small batch's rate", 0.02, -3, -0.5, 0.25),
         noise=slider(widgets.FloatSlider, "gradient noise", 1.0, 0.0, 3.0, 0.25),
     )
