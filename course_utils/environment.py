@@ -5,6 +5,7 @@ import importlib.metadata
 import sys
 
 COURSE = "training-loop-course"
+FRAMEWORKS = {"extra": "frameworks"}  # lessons 08 and 14
 MODULES = {"ipython": "IPython", "pillow": "PIL"}  # packages whose module has another name
 
 
@@ -23,10 +24,14 @@ def check_environment() -> bool:
         return _fail("packaging", "is missing", "packaging")
     requirements = [Requirement(line) for line in lines]
     # A list, not a generator, so that every package gets its line
-    return all([_check(r.name, r.specifier) for r in requirements if r.marker is None or r.marker.evaluate()])
+    return all([_check(r.name, r.specifier, r.marker) for r in requirements if _is_needed(r.marker)])
 
 
-def _check(name: str, allowed: object) -> bool:
+def _is_needed(marker: object) -> bool:
+    return marker is None or marker.evaluate(FRAMEWORKS)
+
+
+def _check(name: str, allowed: object, marker: object) -> bool:
     """Prints the line of one package; `allowed` is a packaging SpecifierSet, such as '<3,>=2.13'."""
     wanted = f'"{name}{allowed}"'
     try:
@@ -36,7 +41,8 @@ def _check(name: str, allowed: object) -> bool:
     if not allowed.contains(version, prereleases=True):
         return _fail(f"{name} {version}", f"is not {allowed}", wanted)
     try:
-        importlib.import_module(MODULES.get(name, name))
+        if marker is None:  # frameworks take seconds to import
+            importlib.import_module(MODULES.get(name, name))
     except Exception as error:
         return _fail(f"{name} {version}", f"cannot be imported ({error})", f"--force-reinstall {wanted}")
     print(f"[OK]   {name} {version}")

@@ -1,5 +1,10 @@
 """course_utils.checks: tells same from different, says where, and never calls a broken comparison a success."""
 
+import contextlib
+import io
+import re
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -310,3 +315,19 @@ class Scale(nn.Module):
 
     def forward(self, inputs):
         return inputs + 0 * self.factor
+
+
+def test_the_readmes_loop_is_told_by_its_mistakes():
+    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    source, said = re.search(
+        r"```python\n(from course_utils.checks import check_loop.*?)```.*?\n\n(    .*?)\n\n", readme, re.S
+    ).groups()
+    names = {"torch": torch, "model": linear(), "micro_batches": micro_batches()}
+    shown = io.StringIO()
+    with contextlib.redirect_stdout(shown):
+        exec(source, names)
+
+    def explanation(text):
+        return " ".join(text.partition("it looks like this: ")[2].split())
+
+    assert explanation(said) == explanation(shown.getvalue()) != ""
