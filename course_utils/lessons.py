@@ -25,6 +25,7 @@ CLAIMS = {
     "C14": "v ← β₂ᴷ v + (1 − β₂) Σ g² is more accurate.",
     "C15": "Frameworks divide the loss by K and update the optimizer's state once.",
     "C16": "With a batch K times as large, the learning rate grows by K, or by √K.",
+    "C17": "BatchNorm still sees micro-batches; GroupNorm helps.",
     "C18": "Accumulation lowers the variance of the gradient.",
     "C19": "Clear the gradients after the update.",
     "C20": "An epoch has N/b iterations, and its time follows.",

@@ -1,11 +1,16 @@
-"""How much memory autograd keeps for the backward pass."""
+"""How much memory training takes: what autograd keeps for backward, what is alive at once, and what a step needs."""
 
+import copy
 import weakref
 from collections import Counter
-from typing import Self
+from collections.abc import Callable
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 
 class SavedForBackward:
@@ -13,7 +18,8 @@ class SavedForBackward:
 
     `saved.bytes` is what is kept at the moment, `saved.peak` the most that was kept at once. Counted is the memory that
     the kept tensors cover, on all devices together and once where they overlap; parameters and buffers of `model` are
-    left out, since they are there anyway. What `torch.utils.checkpoint` computes a second time is not seen.
+    left out, since they are there anyway. What `torch.utils.checkpoint` computes a second time is not seen;
+    `LiveTensors` sees it.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -59,3 +65,76 @@ def _extent(tensor: Tensor) -> tuple[int, int]:
         return 0, 0
     last = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
     return tensor.data_ptr(), tensor.data_ptr() + (last + 1) * tensor.element_size()
+
+
+class LiveTensors(TorchDispatchMode):
+    """Within `with LiveTensors() as live:`, the tensors that are made there and still alive, in bytes.
+
+    `live.bytes` is what is alive at the moment, `live.peak` the most that was alive at once: activations, also those
+    computed a second time, gradients, an optimizer's state and what operations need in passing, on all devices
+    together. Tensors from before, such as parameters, are not counted, nor what a single operation uses inside itself.
+    It makes every operation slower: do not measure time with it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bytes = self.peak = 0
+        self._alive: dict[int, int] = {}
+
+    def __torch_dispatch__(self, operation: Callable, types: object, args: tuple = (), kwargs: dict | None = None):
+        there_before = set(_storages((args, kwargs)))
+        results = operation(*args, **(kwargs or {}))
+        for address, storage in _storages(results).items():
+            if address not in there_before and address not in self._alive:
+                self._alive[address] = storage.nbytes()
+                self.bytes += storage.nbytes()
+                weakref.finalize(storage, self._gone, address)
+        self.peak = max(self.peak, self.bytes)
+        return results
+
+    def _gone(self, address: int) -> None:
+        self.bytes -= self._alive.pop(address)
+
+
+def _storages(tree: object) -> dict[int, torch.UntypedStorage]:
+    tensors = (leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor))
+    return {storage._cdata: storage for storage in (tensor.untyped_storage() for tensor in tensors)}
+
+
+class StepMemory(NamedTuple):
+    """Bytes of a training step. Only the activations depend on the batch."""
+
+    parameters: int
+    gradients: int
+    optimizer_state: int
+    activations: int
+
+    @property
+    def total(self) -> int:
+        return sum(self)
+
+
+def step_memory(model: nn.Module, optimizer: Optimizer, activations: int) -> StepMemory:
+    """What one training step keeps, with the `activations` that `SavedForBackward` or arithmetic gives.
+
+    The optimizer's state is measured: on a copy of both, one step is made. Raises ValueError if `optimizer` holds no
+    parameter of `model`, or `activations` is negative.
+    """
+    if not isinstance(activations, int) or activations < 0:
+        raise ValueError(f"activations={activations!r} must be a number of bytes, at least 0")
+    held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+    trained = [parameter for parameter in model.parameters() if id(parameter) in held]
+    if not trained:
+        raise ValueError("optimizer holds no parameter of model")
+    _, optimizer = copy.deepcopy((model, optimizer))
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    state = (value for of_parameter in optimizer.state.values() for value in of_parameter.values())
+    return StepMemory(
+        parameters=sum(p.nbytes for p in model.parameters()),
+        gradients=sum(p.nbytes for p in trained),
+        optimizer_state=sum(value.nbytes for value in state if isinstance(value, Tensor)),
+        activations=activations,
+    )

@@ -1,5 +1,7 @@
 """The few small networks of the course."""
 
+from collections.abc import Callable
+
 from torch import nn
 
 from course_utils.arguments import positive_integer
@@ -15,13 +17,30 @@ def mlp(hidden: int = 128) -> nn.Sequential:
     return nn.Sequential(nn.Flatten(), nn.Linear(28 * 28, hidden), nn.ReLU(), nn.Linear(hidden, 10))
 
 
-def cnn() -> nn.Sequential:
+def cnn(normalization: Callable[[int], nn.Module] | None = None) -> nn.Sequential:
     """A small convolutional network for MNIST: 5×5 convolutions of stride 2 to 8 and 16 channels, then 64 units.
 
-    Takes images of shape (samples, 1, 28, 28) and gives logits of shape (samples, 10).
+    Takes images of shape (samples, 1, 28, 28) and gives logits of shape (samples, 10). `normalization` makes the layer
+    that follows each convolution from its number of channels, such as torch.nn.BatchNorm2d.
     """
+
+    def convolution(channels_in: int, channels: int) -> list[nn.Module]:
+        between = [normalization(channels)] if normalization else []
+        return [nn.Conv2d(channels_in, channels, 5, stride=2), *between, nn.ReLU()]
+
     return nn.Sequential(
-        *(nn.Conv2d(1, 8, 5, stride=2), nn.ReLU()),  # 12 × 12
-        *(nn.Conv2d(8, 16, 5, stride=2), nn.ReLU()),  # 4 × 4
+        *convolution(1, 8),  # 12 × 12
+        *convolution(8, 16),  # 4 × 4
         *(nn.Flatten(), nn.Linear(16 * 4 * 4, 64), nn.ReLU(), nn.Linear(64, 10)),
     )
+
+
+def deep_mlp(layers: int = 16, width: int = 64) -> nn.Sequential:
+    """An MLP for MNIST of `layers` equal blocks of `width` units between its input and its output layer.
+
+    Takes images of shape (samples, 1, 28, 28) and gives logits of shape (samples, 10). model[1:-1] are the blocks, each
+    a Linear with a ReLU. Raises ValueError if a number is not a positive integer.
+    """
+    layers, width = positive_integer("layers", layers), positive_integer("width", width)
+    blocks = [nn.Sequential(nn.Linear(width, width), nn.ReLU()) for _ in range(layers)]
+    return nn.Sequential(nn.Sequential(nn.Flatten(), nn.Linear(28 * 28, width)), *blocks, nn.Linear(width, 10))

@@ -1,0 +1,87 @@
+"""Lesson 12: what a training step needs, against a budget."""
+
+import functools
+
+import ipywidgets as widgets
+import torch
+from matplotlib.figure import Figure
+
+from course_utils.arguments import positive_integer
+from course_utils.explorers.explorer import Explorer, slider
+from course_utils.memory import StepMemory, step_memory
+from course_utils.models import deep_mlp
+from course_utils.plotting import COLORS
+
+MODELS = {"64 layers of 64": (64, 64), "16 layers of 64": (16, 64), "16 layers of 512": (16, 512)}
+OPTIMIZERS = {
+    "SGD": torch.optim.SGD,
+    "SGD, momentum": functools.partial(torch.optim.SGD, momentum=0.9),
+    "Adam": torch.optim.Adam,
+}
+PART_COLORS = dict(zip(StepMemory._fields, ("weight", "gradient", "loss", "right"), strict=True))
+
+
+def memory_planner() -> Explorer:
+    """Does a training step fit into the budget?"""
+
+    def choice(description: str, options: dict) -> widgets.Dropdown:
+        style = {"description_width": "9em"}
+        return widgets.Dropdown(options=list(options), description=description, style=style)
+
+    return Explorer(
+        draw_plan,
+        batch_doublings=slider(widgets.IntSlider, "log₂ of the batch", 10, 0, 14, 1),
+        steps_doublings=slider(widgets.IntSlider, "log₂ of K", 0, 0, 14, 1),
+        segments=slider(widgets.IntSlider, "segments", 1, 1, 16, 1),
+        budget=slider(widgets.IntSlider, "budget in MB", 8, 1, 40, 1),
+        model=choice("model", MODELS),
+        optimizer=choice("optimizer", OPTIMIZERS),
+    )
+
+
+def activation_bytes(layers: int, width: int, samples: int, segments: int = 1) -> int:
+    """What an MLP of `layers` blocks keeps for backward at most: inputs, and 4 bytes a unit, a block and a sample.
+
+    With more than one segment, each segment's inputs and the blocks of one segment (Chen et al. 2016, arXiv
+    1604.06174). Raises ValueError if a number is not a positive integer, or there are more segments than layers.
+    """
+    layers, width = positive_integer("layers", layers), positive_integer("width", width)
+    samples, segments = positive_integer("samples", samples), positive_integer("segments", segments)
+    if segments > layers:
+        raise ValueError(f"segments={segments} must be at most layers={layers}")
+    kept = layers if segments == 1 else segments - 1 + -(-layers // segments)
+    return 4 * samples * (28 * 28 + (kept + 1) * width)
+
+
+@functools.cache
+def _without_activations(model: str, optimizer: str) -> StepMemory:
+    network = deep_mlp(*MODELS[model])
+    return step_memory(network, OPTIMIZERS[optimizer](network.parameters()), 0)
+
+
+def draw_plan(
+    batch_doublings: int, steps_doublings: int, segments: int, budget: int, model: str, optimizer: str
+) -> tuple[Figure, str]:
+    """A bar of the four parts of a step, and the budget's line."""
+    samples = max(1, 2 ** (batch_doublings - steps_doublings))
+    plan = _without_activations(model, optimizer)._replace(
+        activations=activation_bytes(*MODELS[model], samples, segments)
+    )
+    megabytes = {name.replace("_", " "): part / 1e6 for name, part in plan._asdict().items()}
+    fits = plan.total / 1e6 <= budget
+    figure = Figure(figsize=(8, 2.2), layout="none")
+    figure.subplots_adjust(0.03, 0.25, 0.98, 0.78)
+    axes = figure.subplots()
+    start = 0.0
+    for place, ((name, size), color) in enumerate(zip(megabytes.items(), PART_COLORS.values(), strict=True)):
+        axes.barh(0, size, left=start, color=COLORS[color])
+        axes.text(0.25 * place, 1.1, name, color=COLORS[color], transform=axes.transAxes, fontsize=9)
+        start += size
+    axes.axvline(budget, color=COLORS["right" if fits else "wrong"], linewidth=2)
+    axes.set(xlim=(0, max(40.0, start)), yticks=[], xlabel="megabytes")
+    parts = ", ".join(f"{name} {size:.2f}" for name, size in megabytes.items())
+    sentence = (
+        f"Micro-batches of {samples} of {2**batch_doublings}, {segments} segment{'s' * (segments > 1)}: {parts}; "
+        f"together {plan.total / 1e6:.2f} MB, which {'fits into' if fits else 'does not fit into'} {budget} MB."
+    )
+    return figure, sentence
