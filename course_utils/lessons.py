@@ -43,8 +43,10 @@ CLAIMS = {
     "C32": "zero_grad() must stand before backward().",
     "C33": "non_blocking=True makes copies to the device faster.",
     "C34": "K = 8 is a batch 8 times as large, so raise the rate.",
+    "C35": "Not even one sample may fit.",
     "C36": "Gradients live in parameter.grad until somebody clears them.",
     "C37": "model.zero_grad() and optimizer.zero_grad() are the same.",
+    "C38": "Checkpointing trades time for memory.",
     "C41": "Accumulation made my results worse, because the rate was still the small batch's.",
 }
 ROW = re.compile(r"^\| (C\d\d) \|.*\|$", re.MULTILINE)

@@ -16,11 +16,13 @@ from course_utils.explorers import (
     cloud,
     digits,
     momentum,
+    planner,
     scaling,
     scheduling,
     weights,
 )
-from course_utils.models import mlp
+from course_utils.memory import SavedForBackward
+from course_utils.models import deep_mlp, mlp
 from course_utils.optimizers import MomentumPerMicroBatch
 from course_utils.schedules import plateau_trace
 
@@ -193,3 +195,30 @@ def test_a_lower_rate_has_a_lower_floor():
     assert "the rate falls after epoch" in explorer.sentence.value
     explorer.controls["eps"].value = 0.1
     assert explorer.sentence.value.count(",") > 8 and "eps 0.1" in explorer.sentence.value
+
+
+@pytest.mark.parametrize(("layers", "width", "samples"), [(16, 64, 512), (64, 16, 100), (3, 200, 7)])
+def test_activations_by_formula_are_those_that_are_kept(layers, width, samples):
+    model = deep_mlp(layers, width)
+    with SavedForBackward(model) as saved:
+        torch.nn.functional.cross_entropy(
+            model(torch.rand(samples, 1, 28, 28)), torch.zeros(samples, dtype=torch.int64)
+        )
+    assert planner.activation_bytes(layers, width, samples) == pytest.approx(saved.peak, rel=0.03)
+
+
+def test_segments_keep_less_and_too_many_are_refused():
+    found = [planner.activation_bytes(16, 64, 1, segments) for segments in (1, 2, 4, 16)]
+    assert found[0] > found[1] > found[2] < found[3]
+    with pytest.raises(ValueError, match="segments=17 must be at most layers=16"):
+        planner.activation_bytes(16, 64, 1, 17)
+
+
+def test_the_planner_says_what_fits():
+    explorer = explorers.memory_planner()
+    assert "does not fit into 8 MB" in explorer.sentence.value
+    explorer.controls["steps_doublings"].value = 5
+    assert "which fits into 8 MB" in explorer.sentence.value
+    explorer.controls["optimizer"].value = "Adam"
+    parts = dict(re.findall(r"(parameters|optimizer state) ([\d.]+)", explorer.sentence.value))
+    assert float(parts["optimizer state"]) == pytest.approx(2 * float(parts["parameters"]), abs=0.02)
