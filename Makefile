@@ -34,6 +34,7 @@ matrix: environment  ## run the lessons under each CPU capability, with 1 and 2 
 bench: environment  ## measure what benchmarks/ measures and store the tables
 	$(RUN) benchmarks.data_path
 	$(RUN) benchmarks.loops
+	$(RUN) torch.distributed.run --standalone --nproc-per-node=2 --module benchmarks.frameworks
 
 bench-batch-size: environment  ## measure the table of lesson 03 (a quarter of an hour; goes on where it was interrupted)
 	$(RUN) benchmarks.batch_size

@@ -33,22 +33,22 @@ def run_ranks(script: str, ranks: int = 2, *, timeout: float = 120.0) -> list[st
 
     The script and whatever it writes into its working folder or the temporary folder are gone when this returns or
     raises, and so are all processes, also after an interrupt (KeyboardInterrupt goes through). Should the caller be
-    killed, its ranks end by themselves.
+    killed, its ranks end by themselves, and only the temporary folder stays.
 
     Raises RuntimeError if a rank fails, with the rank, its exit code and its last lines; TimeoutError if the ranks
     have not ended after `timeout` seconds; OSError if processes cannot talk to each other at 127.0.0.1; ValueError if
     `ranks` is not a positive integer or `timeout` not a positive number.
     """
-    command = torchrun_command("script.py", ranks)[1:-1]
+    options = torchrun_command("", ranks)[1:-1]
     timeout = real_number("timeout", timeout)
     _check_loopback()
     with tempfile.TemporaryDirectory(prefix="ranks-") as folder:
         path = Path(folder, "script.py")
         path.write_text(script, encoding="utf-8")
-        torchrun = [sys.executable, "-m", "torch.distributed.run", *command, "--redirects=3", f"--log-dir={folder}/logs"]
+        options = [*options, "--redirects=3", f"--log-dir={folder}/logs", "-m", "course_utils.processes", str(path)]
         with open(Path(folder, "torchrun.log"), "w+b") as log:
             process = subprocess.Popen(
-                [*torchrun, "-m", "course_utils.processes", str(path)],
+                [sys.executable, "-m", "torch.distributed.run", *options],
                 stdin=subprocess.PIPE,  # it ends when we do, which is what the ranks wait for
                 stdout=log,
                 stderr=log,

@@ -1,6 +1,7 @@
 """course_utils.lessons: the map and the ledger are read from the lessons, and the README says the same."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,12 @@ def test_every_claim_is_tested_in_exactly_one_lesson():
 def test_the_readme_has_the_map():
     table = lessons.map_of_lessons(ROOT / "notebooks", prefix="notebooks/")
     assert table in (ROOT / "README.md").read_text(encoding="utf-8"), f"README.md should have this map:\n{table}"
+
+
+def test_every_pitfall_stands_in_exactly_one_lesson():
+    named = [
+        pitfall
+        for lesson in lessons.read_lessons(ROOT / "notebooks")
+        for pitfall in set(re.findall(r"\*\*(W\d\d)\. ", lesson.path.read_text(encoding="utf-8")))
+    ]
+    assert sorted(named) == [f"W{number:02}" for number in range(1, 27)]
