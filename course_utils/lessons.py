@@ -47,8 +47,8 @@ CLAIMS = {
     "C36": "Gradients live in parameter.grad until somebody clears them.",
     "C37": "model.zero_grad() and optimizer.zero_grad() are the same.",
     "C38": "Checkpointing trades time for memory.",
-    "C39": "DataParallel is one line, and its first device fills up.",
-    "C40": "Computing the loss on each device balances the memory.",
+    "C39": "DataParallel is one line, and its first GPU fills up.",
+    "C40": "Computing the loss on each device balances it.",
     "C41": "Accumulation made my results worse, because the rate was still the small batch's.",
 }
 ROW = re.compile(r"^\| (C\d\d) \|.*\|$", re.MULTILINE)
