@@ -2,11 +2,12 @@
 PYTHON ?= python3
 RUN := .venv/bin/python -m
 LESSONS := notebooks/[0-9]*.ipynb
+ASSIGNMENTS := notebooks/assignments/source/*/*.ipynb
 # Small models are faster on one thread, and the figures steadier.
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: environment lab test refresh matrix bench bench-batch-size html clean help
+.PHONY: environment lab test refresh release grade matrix bench bench-batch-size html clean help
 
 environment: .venv/complete  ## make .venv with all that the other targets need (once, and after a change of versions)
 
@@ -14,7 +15,7 @@ environment: .venv/complete  ## make .venv with all that the other targets need 
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed, this is " \
 	  + sys.version.split()[0] + ". Name another: make PYTHON=python3.13 environment")'
 	$(PYTHON) -m venv .venv
-	$(RUN) pip install --disable-pip-version-check --constraint constraints.txt --editable '.[frameworks,test]'
+	$(RUN) pip install --disable-pip-version-check --constraint constraints.txt --editable '.[frameworks,grading,test]'
 	@touch $@
 
 lab: environment  ## open lesson 00 in JupyterLab
@@ -25,19 +26,31 @@ test: environment  ## run everything that is tested: package, lessons (every out
 	$(RUN) ruff check --quiet
 	$(RUN) pytest --nbval -n 2 --dist loadscope
 
-refresh: environment  ## run the lessons and store their outputs
-	$(RUN) tests.refresh $(LESSONS)
+refresh: environment  ## run lessons and assignments, and store their outputs
+	$(RUN) tests.refresh $(LESSONS) $(ASSIGNMENTS)
 
-matrix: environment  ## run the lessons under each CPU capability, with 1 and 2 threads, and without a network
-	$(RUN) tests.matrix $(LESSONS)
+release: environment  ## write what students get, notebooks/assignments/release, from source/
+	.venv/bin/python notebooks/assignments/grading.py release
 
-bench: environment  ## measure what benchmarks/ measures and store the tables
-	$(RUN) benchmarks.data_path
+grade: environment  ## grade what lies in notebooks/assignments/submitted (one assignment: make grade NAME=accumulation)
+	.venv/bin/python notebooks/assignments/grading.py grade $(NAME)
+
+matrix: environment  ## run lessons and assignments as other machines and readers would (an hour; part of it: make matrix ONLY=twice)
+	$(RUN) tests.matrix --only="$(ONLY)" $(LESSONS) $(ASSIGNMENTS)
+
+bench: environment  ## measure what benchmarks/ measures and store it as one table (ten minutes, on an idle machine)
 	$(RUN) benchmarks.loops
+	$(RUN) benchmarks.equality
+	$(RUN) benchmarks.memory
+	$(RUN) benchmarks.data_path
 	$(RUN) torch.distributed.run --standalone --nproc-per-node=2 --module benchmarks.frameworks
+	$(RUN) benchmarks.lessons
+	$(RUN) benchmarks.explorers
+	$(RUN) benchmarks.table
 
 bench-batch-size: environment  ## measure the table of lesson 03 (a quarter of an hour; goes on where it was interrupted)
 	$(RUN) benchmarks.batch_size
+	$(RUN) benchmarks.table
 
 html: environment  ## write the lessons as HTML pages into build/html
 	$(RUN) nbconvert --to html --output-dir build/html $(LESSONS)

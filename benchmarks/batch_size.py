@@ -1,22 +1,22 @@
 """How long MNIST takes to 97 % and to 98 % by batch size: learning rate 0.02, momentum 0.5, batch 1 to 60,000.
 
 Run with `make bench-batch-size` (about a quarter of an hour). Each finished run is stored at once in batch_size.json,
-and a run that is stored is not repeated, so it can be interrupted; delete the file to start anew.
+and a run that is stored from the same machine and versions is not repeated, so it can be interrupted; delete the file
+to start anew.
 """
 
 import itertools
-import json
 import time
-from pathlib import Path
 
 import torch
 from tqdm.auto import tqdm
 
+from benchmarks.results import FOLDER, machine, store, stored
 from course_utils.data import load_mnist
 from course_utils.models import cnn, mlp
 from course_utils.training import batches, evaluate, train_step
 
-RESULTS = Path(__file__).with_suffix(".json")
+RESULTS = FOLDER / "batch_size.json"
 MODELS = {"MLP": mlp, "CNN": cnn}
 BATCH_SIZES = [1, 6, 60, 600, 6_000, 60_000]
 SECONDS = 60  # of computing, without the evaluations
@@ -61,14 +61,14 @@ def run(model_name: str, batch_size: int, training, test) -> dict:
 
 
 def main() -> None:
-    stored = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {"runs": []}
-    stored |= {"torch": torch.__version__, "threads": torch.get_num_threads()}
-    finished = {(result["model"], result["batch_size"]) for result in stored["runs"]}
+    earlier = stored("batch_size") if RESULTS.exists() else {}
+    runs = earlier["runs"] if earlier.get("machine") == machine() else []
+    finished = {(result["model"], result["batch_size"]) for result in runs}
     training, test = load_mnist()
     left = [pair for pair in itertools.product(MODELS, BATCH_SIZES) if pair not in finished]
     for model_name, batch_size in tqdm(left, desc="runs"):
-        stored["runs"].append(run(model_name, batch_size, training, test))
-        RESULTS.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
+        runs.append(run(model_name, batch_size, training, test))
+        store("batch_size", runs=runs)
 
 
 if __name__ == "__main__":

@@ -5,12 +5,11 @@ Run with `make bench`. Medians of alternating passes over all 60,000 training sa
 
 import statistics
 import time
-from pathlib import Path
 
-import torch
 from torch.utils.data import DataLoader
 from torchvision import transforms
 
+from benchmarks.results import store
 from course_utils.data import load_mnist, read_datasets
 from course_utils.training import batches
 
@@ -32,22 +31,8 @@ def main() -> None:
         times["indexing tensors"].append(microseconds_per_sample(batches(training, BATCH_SIZE)))
         times["Dataset, ToTensor, DataLoader"].append(microseconds_per_sample(loader))
     medians = {path: statistics.median(values) for path, values in times.items()}
-    fast, slow = medians.values()
-    lines = [
-        "# The data path",
-        "",
-        f"Microseconds a sample, batches of {BATCH_SIZE}, median of {PASSES} alternating passes over 60,000 samples;",
-        f"torch {torch.__version__}, {torch.get_num_threads()} thread(s), {torch.backends.cpu.get_cpu_capability()}.",
-        "",
-        "| path | microseconds a sample |",
-        "| --- | --- |",
-        *(f"| {path} | {median:.2f} |" for path, median in medians.items()),
-        "",
-        f"Indexing is {slow / fast:.0f} times faster.",
-    ]
-    table = "\n".join(lines) + "\n"
-    Path(__file__).with_name("data_path.md").write_text(table, encoding="utf-8")
-    print(table)
+    print(medians)
+    store("data_path", batch_size=BATCH_SIZE, passes=PASSES, microseconds_per_sample=medians)
 
 
 if __name__ == "__main__":

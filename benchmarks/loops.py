@@ -6,15 +6,12 @@ so that all make as many updates.
 """
 
 import gc
-import json
 import logging
-import platform
 import random
 import statistics
 import time
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 
 import accelerate
 import pytorch_lightning as lightning
@@ -24,11 +21,11 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
+from benchmarks.results import store
 from course_utils.accumulation import backward, windows
 from course_utils.data import Split, load_mnist
 from course_utils.models import mlp
 
-RESULTS = Path(__file__).with_suffix(".json")
 SAMPLES, MICRO_BATCH, STEPS, ROUNDS = 4_120, 16, 4, 25
 HIDDEN_UNITS = [16, 128, 1_024]
 
@@ -162,16 +159,7 @@ def main() -> None:
         medians = {loop: statistics.median(values[1:]) for loop, values in times.items()}  # the first one warms up
         rows.append({"hidden_units": hidden, "seconds": medians})
         print(hidden, {loop: f"{medians['window-first'] / median:.2f}" for loop, median in medians.items()})
-    result = {
-        "samples": SAMPLES,
-        "micro_batch": MICRO_BATCH,
-        "accumulation_steps": STEPS,
-        "rounds": ROUNDS,
-        "versions": {package.__name__: package.__version__ for package in (torch, accelerate, lightning)},
-        "cpu": f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} thread(s)",
-        "networks": rows,
-    }
-    RESULTS.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    store("loops", samples=SAMPLES, micro_batch=MICRO_BATCH, accumulation_steps=STEPS, rounds=ROUNDS, networks=rows)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from course_utils.arguments import positive_integer
+from course_utils.arguments import instance_of, integer, iterator, pairs, positive_integer, real_number
 
 MicroBatch = TypeVar("MicroBatch")
 
@@ -22,7 +22,7 @@ def windows(loader: Iterable[MicroBatch], steps: int) -> Iterator[list[MicroBatc
     micro-batch at a time, as `backward` does. Raises ValueError if `steps` is not a positive integer, and, when it is
     iterated, if the loader gives nothing.
     """
-    return _windows(iter(loader), positive_integer("steps", steps))
+    return _windows(iterator("loader", loader), positive_integer("steps", steps))
 
 
 def _windows(micro_batches: Iterator[MicroBatch], steps: int) -> Iterator[list[MicroBatch]]:
@@ -46,6 +46,9 @@ class MeanLoss:
     total: Callable[[Tensor, Tensor], Tensor]
     count: Callable[[Tensor], float]
 
+    def __post_init__(self) -> None:
+        instance_of(Callable, total=self.total, count=self.count)
+
 
 def cross_entropy_mean(
     weight: Tensor | None = None, ignore_index: int = -100, label_smoothing: float = 0.0
@@ -53,8 +56,15 @@ def cross_entropy_mean(
     """torch.nn.functional.cross_entropy with reduction="mean", which divides by the weights of the counted targets.
 
     Outputs are logits of shape (samples, classes) or (samples, classes, ...), targets class numbers of shape
-    (samples) or (samples, ...).
+    (samples) or (samples, ...); a probability for each class, which PyTorch takes as well, would need another count,
+    and is a TypeError. Raises ValueError unless the class weights are finite, at least 0 and not all 0,
+    `ignore_index` is an integer, and `label_smoothing` is in [0, 1].
     """
+    instance_of(Tensor | None, weight=weight)
+    if weight is not None and not (weight.dim() == 1 and 0 < weight.sum() < math.inf and weight.min() >= 0):
+        raise ValueError(f"weight={weight} must be a finite number from 0 up for each class, and not all 0")
+    ignore_index = integer("ignore_index", ignore_index)
+    label_smoothing = real_number("label_smoothing", label_smoothing, zero=True, below=1.0, closed=True)
 
     def total(outputs: Tensor, targets: Tensor) -> Tensor:
         return functional.cross_entropy(
@@ -62,6 +72,9 @@ def cross_entropy_mean(
         )
 
     def count(targets: Tensor) -> float:
+        instance_of(Tensor, targets=targets)
+        if targets.is_floating_point():
+            raise TypeError(f"targets, {targets.dtype} of shape {tuple(targets.shape)}, must be class numbers, int64")
         counted = targets != ignore_index
         return (counted.count_nonzero() if weight is None else weight[targets[counted]].sum()).item()
 
@@ -69,8 +82,18 @@ def cross_entropy_mean(
 
 
 def mean_squared_error() -> MeanLoss:
-    """torch.nn.functional.mse_loss with reduction="mean", which divides by the number of elements."""
-    return MeanLoss(lambda outputs, targets: functional.mse_loss(outputs, targets, reduction="sum"), Tensor.numel)
+    """torch.nn.functional.mse_loss with reduction="mean", which divides by the number of elements.
+
+    `total` raises ValueError unless outputs and targets have the same shape: PyTorch would repeat the smaller one.
+    """
+
+    def total(outputs: Tensor, targets: Tensor) -> Tensor:
+        if outputs.shape != targets.shape:
+            shapes = f"outputs, of shape {tuple(outputs.shape)}, and targets, of shape {tuple(targets.shape)}"
+            raise ValueError(f"{shapes}, must have the same shape")
+        return functional.mse_loss(outputs, targets, reduction="sum")
+
+    return MeanLoss(total, Tensor.numel)
 
 
 def backward(
@@ -84,13 +107,18 @@ def backward(
     """Adds the gradient of the window's mean loss to `.grad`, one micro-batch at a time, and returns that mean loss.
 
     Each micro-batch weighs as many counted targets as it has, so a short last window, uneven micro-batches, ignored
-    targets and class weights need no care. `loss` is cross_entropy_mean() unless given; `scale` is a GradScaler's
-    method of that name; `device` is where each micro-batch is moved when its turn comes.
+    targets and class weights need no care. `model` may be a function that calls one; `loss` is cross_entropy_mean()
+    unless given; `scale` is a GradScaler's method of that name; `device` is where each micro-batch is moved when its
+    turn comes.
 
     Raises ValueError if the window is empty or no target in it counts, before any backward, and FloatingPointError if
     the mean loss is not finite, before you call step(): parameters are never touched here.
     """
-    loss = loss or cross_entropy_mean()
+    instance_of(Callable, model=model)
+    instance_of(MeanLoss | None, loss=loss)
+    instance_of(Callable | None, scale=scale)
+    window, loss = pairs("window", window), loss or cross_entropy_mean()
+    device = None if device is None else torch.device(device)
     divisor = sum(loss.count(targets) for _, targets in window)
     if not divisor > 0:
         raise ValueError(

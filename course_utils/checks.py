@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
 from course_utils.accumulation import MeanLoss, cross_entropy_mean
+from course_utils.arguments import instance_of, integer, pairs, positive_integer, real_number
 from course_utils.loops import WINDOW_FIRST, plan, run
 
 
@@ -32,6 +33,7 @@ def compare_parameters(first: nn.Module, second: nn.Module) -> Difference:
 
     Raises ValueError if the models do not have the same parameters in the same shapes, or have none.
     """
+    instance_of(nn.Module, first=first, second=second)
     ones, others = dict(first.named_parameters()), dict(second.named_parameters())
     shapes, other_shapes = ({name: tuple(p.shape) for name, p in ps.items()} for ps in (ones, others))
     if shapes != other_shapes:
@@ -58,6 +60,9 @@ def compare_training(
     parameters and the same state of PyTorch's random numbers (`seed`). `model` and the random numbers of the caller
     stay as they are. Raises ValueError if neither of the two changes any parameter: nothing would be compared.
     """
+    instance_of(nn.Module, model=model)
+    instance_of(Callable, first=first, second=second)
+    seed = integer("seed", seed)
     copies = []
     with torch.random.fork_rng():
         for train in (first, second):
@@ -134,14 +139,23 @@ def check_loop(
     hide nothing, and in 64-bit numbers; so does the right loop, and so do the mistakes. `loss` is the mean loss that it
     minimizes, cross_entropy_mean() unless given. `model` and the caller's random numbers stay as they are.
 
-    Raises ValueError if `accumulation_steps` is not a positive integer, the loader is empty, or the right loop
-    changes no parameter: nothing would be compared.
+    Raises ValueError if `accumulation_steps` is not a positive integer, the loader is empty or gives a micro-batch in
+    which no target counts, or the right loop changes no parameter, or not to finite numbers: nothing would be compared.
     """
+    instance_of(Callable, loop=loop)
+    instance_of(nn.Module, model=model)
+    instance_of(MeanLoss | None, loss=loss)
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise ValueError("model has no parameter that requires a gradient")
+    accumulation_steps, seed = positive_integer("accumulation_steps", accumulation_steps), integer("seed", seed)
     loss = loss or cross_entropy_mean()
-    micro_batches = [tuple(_in_64_bits(tensor) for tensor in micro_batch) for micro_batch in loader]
+    micro_batches = [tuple(map(_in_64_bits, micro_batch)) for micro_batch in pairs("loader", loader, Tensor)]
     if not micro_batches:
         raise ValueError("loader gave no micro-batches: is it empty, or an iterator that was used up before?")
-    counts = [loss.count(targets) for _, targets in micro_batches]
+    counts = [
+        real_number(f"loss.count of loader[{place}]", loss.count(targets))
+        for place, (_, targets) in enumerate(micro_batches)
+    ]
     start = nn.utils.parameters_to_vector(model.parameters()).detach().double()
 
     def way(train: Callable[[nn.Module, Optimizer], object]) -> Tensor:
@@ -159,9 +173,11 @@ def check_loop(
         for _ in range(2):
             loop(model, optimizer, list(micro_batches))
 
-    right, found = way_of(()), way(two_epochs)
-    if not right.norm() > 0:
-        raise ValueError("the right loop changes no parameter of this model on these micro-batches")
+    right = way_of(())
+    if not 0 < right.norm() < torch.inf:
+        how = "changes no parameter" if right.norm() == 0 else "makes a parameter NaN or infinite"
+        raise ValueError(f"the right loop {how} of this model on the loader's micro-batches")
+    found = way(two_epochs)
 
     def apart(first: Tensor, second: Tensor) -> float:
         return _largest((first - second).norm() / right.norm())

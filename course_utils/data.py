@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torchvision import datasets
 
+from course_utils.arguments import instance_of, positive_integer
+
 FOLDER = Path(__file__).parent / "mnist"
 SHA256 = {
     "train-images-idx3-ubyte.gz": "0b367032e93c5d0cea0925647cfdb18614af8ee15f83e6f2fc2ad904a6835971",
@@ -24,6 +26,22 @@ class Split(NamedTuple):
 
     images: Tensor
     labels: Tensor
+
+
+def number_of_samples(split: Split, name: str = "split") -> int:
+    """How many samples `split`, called `name` in errors, has.
+
+    Raises ValueError if it is empty, has not as many labels as images, or has them on two devices, where indexing can
+    give anything.
+    """
+    instance_of(Split, **{name: split})
+    images, labels = split
+    instance_of(Tensor, **{f"{name}.images": images, f"{name}.labels": labels})
+    samples = positive_integer(f"len({name}.labels)", len(labels))
+    if len(images) != samples or images.device != labels.device:
+        sizes = f"{len(images)} images on {images.device} and {samples} labels on {labels.device}"
+        raise ValueError(f"{name} has {sizes}: they must be as many, on one device")
+    return samples
 
 
 def load_mnist(device: str | torch.device = "cpu") -> tuple[Split, Split]:
@@ -56,7 +74,9 @@ def read_datasets(**options: object) -> tuple[datasets.MNIST, datasets.MNIST]:
 
 def _usable_device(device: str | torch.device) -> torch.device:
     try:
-        return torch.empty(0, device=device).device
+        probe = torch.zeros((), device=device)
+        probe.item()  # the device "meta" has no values to give
+        return probe.device
     except (RuntimeError, AssertionError, TypeError) as error:
         raise ValueError(f"device={device!r} cannot be used here; 'cpu' always can: {error}") from error
 

@@ -1,11 +1,14 @@
 """What the lessons say of themselves: the map of lessons, and the ledger of claims that they tested."""
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import NamedTuple
 
 from IPython.display import display
+
+from course_utils.arguments import instance_of
 
 #: The claims that the lessons test, as they circulate in tutorials, forums and lecture notes.
 CLAIMS = {
@@ -66,6 +69,7 @@ class Lesson(NamedTuple):
 
 def read_lessons(folder: str | Path = ".") -> list[Lesson]:
     """The lessons in `folder`, in order. Raises FileNotFoundError if there is none."""
+    instance_of(str | os.PathLike, folder=folder)
     paths = sorted(Path(folder).glob("[0-9][0-9]_*.ipynb"))
     if not paths:
         raise FileNotFoundError(f"there is no lesson in the folder {Path(folder).resolve()}")
@@ -101,6 +105,7 @@ def _find(pattern: str, prose: str, what: str, path: Path) -> str:
 
 def map_of_lessons(folder: str | Path = ".", prefix: str = "") -> str:
     """A Markdown table of the lessons in `folder`; links begin with `prefix`."""
+    instance_of(str, prefix=prefix)
     rows = [
         f"| [{path.stem[:2]}]({prefix}{path.name}) | {title} | {minutes} | {outcome} |"
         for path, title, minutes, outcome, _ in read_lessons(folder)
@@ -121,19 +126,22 @@ def ledger(folder: str | Path = ".") -> str:
 def claims_tested(**verdicts: tuple[str, str]) -> None:
     """Shows a lesson's table of claims: `C31=(verdict, what was measured)` for each.
 
-    Raises ValueError for a claim that is not in CLAIMS, a verdict that does not begin with "holds" or "fails", and an
-    empty measurement.
+    Raises ValueError for a claim that is not in CLAIMS, for what is not two strings, a verdict that does not begin with
+    "holds" or "fails", and an empty measurement.
     """
     rows = []
-    for number, (verdict, measured) in sorted(verdicts.items()):
+    for number, pair in sorted(verdicts.items()):
         if number not in CLAIMS:
             raise ValueError(f"{number} is none of the claims in course_utils.lessons.CLAIMS")
-        if not verdict.startswith(("holds", "fails")) or not measured:
-            raise ValueError(f"{number}: the verdict {verdict!r} must begin with 'holds' or 'fails', and be measured")
-        rows.append(f"| {number} | {CLAIMS[number]} | **{verdict}** | {measured} |")
+        match pair:
+            case (str(verdict), str(measured)) if verdict.startswith(("holds", "fails")) and measured:
+                rows.append(f"| {number} | {CLAIMS[number]} | **{verdict}** | {measured} |")
+            case _:
+                raise ValueError(f"{number}={pair!r} must be a verdict ('holds' or 'fails' ...) and what was measured")
     show_markdown("\n".join(["| | claim | verdict | what was measured |", "| --- | --- | --- | --- |", *rows]))
 
 
 def show_markdown(text: str) -> None:
     """Shows `text`, Markdown, below the cell."""
+    instance_of(str, text=text)
     display({"text/markdown": text, "text/plain": text}, raw=True)

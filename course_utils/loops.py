@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from course_utils.accumulation import MeanLoss
-from course_utils.arguments import positive_integer
+from course_utils.arguments import instance_of, iterator, one_of, pairs, positive_integer, real_number
 
 #: What the summed loss of a micro-batch is multiplied with, from: its count, its position in the window, the counts of
 #: the window's micro-batches, and K. The count is what its mean divides by: samples, weights or tokens.
@@ -23,6 +23,14 @@ DIVISORS: dict[str, Callable[[float, int, list[float], int], float]] = {
     "nothing, sums": lambda count, position, window, steps: 1.0,
 }
 
+#: What each part of a Loop may be; the first is right.
+PARTS = {
+    "divisor": tuple(DIVISORS),
+    "tail": ("stepped", "dropped", "left in .grad", "counted on"),
+    "cleared": ("each window", "each micro-batch", "never"),
+    "stepped": ("each window", "each micro-batch", "at i % K == 0"),
+}
+
 
 @dataclass(frozen=True)
 class Loop:
@@ -33,12 +41,18 @@ class Loop:
     next epoch's first window, or "counted on", if the counter of micro-batches does not begin anew with the epoch.
     cleared: "each window", "each micro-batch" or "never".
     stepped: "each window", "each micro-batch", or "at i % K == 0", which is after the very first micro-batch.
+
+    Raises ValueError for any other value.
     """
 
     divisor: str = "the window's count"
     tail: str = "stepped"
     cleared: str = "each window"
     stepped: str = "each window"
+
+    def __post_init__(self) -> None:
+        for name, allowed in PARTS.items():
+            one_of(name, getattr(self, name), allowed)
 
 
 #: What tutorials pass on: loss / K, and after every K-th micro-batch a step, then zero_grad.
@@ -55,9 +69,14 @@ class Turn(NamedTuple):
 
 
 def plan(loop: Loop, counts: Sequence[float], steps: int, epochs: int = 1) -> list[Turn]:
-    """What `loop` does with micro-batches of these counts, in `epochs` passes over them."""
+    """What `loop` does with micro-batches of these counts, in `epochs` passes over them.
+
+    Raises ValueError if there are no counts, one is not above 0, or another number is not a positive integer.
+    """
+    instance_of(Loop, loop=loop)
     steps, epochs = positive_integer("steps", steps), positive_integer("epochs", epochs)
-    counts = list(counts) * epochs
+    counts = [real_number(f"counts[{place}]", count) for place, count in enumerate(iterator("counts", counts))] * epochs
+    positive_integer("len(counts)", len(counts))
     per_pass = len(counts) if loop.tail == "counted on" else len(counts) // epochs
     turns, left_over = [], False
     for start in range(0, len(counts), per_pass):
@@ -96,7 +115,16 @@ def run(
     micro_batches: Sequence[tuple[Tensor, Tensor]],
     loss: MeanLoss,
 ) -> None:
-    """Trains `model` in place: one turn for each micro-batch, from the first again when all were used."""
+    """Trains `model` in place: one turn for each micro-batch, from the first again when all were used.
+
+    Raises ValueError if there are no micro-batches.
+    """
+    instance_of(Callable, model=model)
+    instance_of(Optimizer, optimizer=optimizer)
+    instance_of(MeanLoss, loss=loss)
+    turns, micro_batches = list(iterator("turns", turns)), pairs("micro_batches", micro_batches)
+    instance_of(Turn, **{f"turns[{place}]": turn for place, turn in enumerate(turns)})
+    positive_integer("len(micro_batches)", len(micro_batches))
     for turn, (inputs, targets) in zip(turns, itertools.cycle(micro_batches)):
         if turn.clear:
             optimizer.zero_grad()

@@ -12,6 +12,8 @@ from torch.optim import Optimizer
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from course_utils.arguments import instance_of, integer
+
 
 class SavedForBackward:
     """Within `with SavedForBackward(model) as saved:`, what autograd keeps between forward and backward, in bytes.
@@ -23,6 +25,7 @@ class SavedForBackward:
     """
 
     def __init__(self, model: nn.Module) -> None:
+        instance_of(nn.Module, model=model)
         self.peak = 0
         self._there_anyway = {_extent(tensor) for tensor in (*model.parameters(), *model.buffers())}
         self._kept: Counter[tuple[int, int]] = Counter()
@@ -118,10 +121,11 @@ def step_memory(model: nn.Module, optimizer: Optimizer, activations: int) -> Ste
     """What one training step keeps, with the `activations` that `SavedForBackward` or arithmetic gives.
 
     The optimizer's state is measured: on a copy of both, one step is made. Raises ValueError if `optimizer` holds no
-    parameter of `model`, or `activations` is negative.
+    parameter of `model`, or `activations` is not an integer from 0 up.
     """
-    if not isinstance(activations, int) or activations < 0:
-        raise ValueError(f"activations={activations!r} must be a number of bytes, at least 0")
+    instance_of(nn.Module, model=model)
+    instance_of(Optimizer, optimizer=optimizer)
+    activations = integer("activations", activations, least=0)
     held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
     trained = [parameter for parameter in model.parameters() if id(parameter) in held]
     if not trained:

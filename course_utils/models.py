@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from torch import nn
 
-from course_utils.arguments import positive_integer
+from course_utils.arguments import instance_of, positive_integer
 
 
 def mlp(hidden: int = 128) -> nn.Sequential:
@@ -23,6 +23,7 @@ def cnn(normalization: Callable[[int], nn.Module] | None = None) -> nn.Sequentia
     Takes images of shape (samples, 1, 28, 28) and gives logits of shape (samples, 10). `normalization` makes the layer
     that follows each convolution from its number of channels, such as torch.nn.BatchNorm2d.
     """
+    instance_of(Callable | None, normalization=normalization)
 
     def convolution(channels_in: int, channels: int) -> list[nn.Module]:
         between = [normalization(channels)] if normalization else []

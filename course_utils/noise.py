@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from course_utils.arguments import positive_integer
+from course_utils.arguments import instance_of, positive_integer
 
 
 @dataclass
@@ -34,6 +34,7 @@ class NoiseScale:
         Both may come from the same step: a micro-batch's gradient and that of its window. Raises ValueError if they
         have different numbers of elements or a value that is not finite.
         """
+        instance_of(Tensor, small=small, large=large)
         if small.numel() != large.numel() or not small.numel():
             raise ValueError(f"small has {small.numel()} elements and large {large.numel()}: they must be as many")
         of_small, of_large = small.double().square().sum().item(), large.double().square().sum().item()

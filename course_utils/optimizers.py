@@ -20,6 +20,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
+from course_utils.arguments import instance_of
+
 # Left out: SparseAdam needs sparse gradients, LBFGS calls for the loss itself. Muon is in, and takes matrices only.
 DENSE_OPTIMIZERS: dict[str, type[Optimizer]] = {
     name: kind
@@ -49,6 +51,7 @@ class AccumulatingOptimizer(Optimizer):
 
     def add_param_group(self, param_group: dict) -> None:
         """As in torch.optim; the constructor, too, adds its groups here."""
+        instance_of(dict, param_group=param_group)
         for name, value in {**self.defaults, **param_group}.items():
             below, pair = _BELOW.get(name), name == "betas"
             numbers = value if pair and isinstance(value, (tuple, list)) else [value]
@@ -63,9 +66,10 @@ class AccumulatingOptimizer(Optimizer):
 
         Raises ValueError unless 0 < share <= 1.
         """
-        if not isinstance(share, (Real, Tensor)) or not 0 < share <= 1:
+        number = share.item() if isinstance(share, Tensor) and share.numel() == 1 else share
+        if not isinstance(number, Real) or not 0 < number <= 1:
             raise ValueError(f"share={share!r} must be above 0 and at most 1: a part of the window's samples")
-        self._absorb(float(share))
+        self._absorb(float(number))
         super().zero_grad()
 
     @torch.no_grad()
@@ -75,6 +79,7 @@ class AccumulatingOptimizer(Optimizer):
         Raises RuntimeError if .grad holds gradients beside those absorbed, and ValueError if the shares do not add up
         to 1 within 1e-6; no parameter has changed then, and the window stays as it is.
         """
+        instance_of(Callable | None, closure=closure)
         with torch.enable_grad():
             loss = None if closure is None else closure()
         if "window" not in self.state:

@@ -10,6 +10,8 @@ from IPython.display import display
 from matplotlib.figure import Figure
 from PIL import Image
 
+from course_utils.arguments import instance_of
+
 plt.style.use("course_utils.course")
 
 #: The same colour for the same thing in the whole course (Okabe and Ito's palette, safe for colour-blind eyes).
@@ -26,6 +28,7 @@ SHARPNESS = 1.5  # picture pixels per CSS pixel
 
 def png(figure: Figure) -> bytes:
     """The figure as a PNG picture with a palette: a third of the size of a full-colour one, and faster to make."""
+    instance_of(Figure, figure=figure)
     pixels, picture = io.BytesIO(), io.BytesIO()
     figure.savefig(pixels, format="rgba", dpi=figure.dpi * SHARPNESS)
     size = tuple(int(inches * figure.dpi * SHARPNESS) for inches in figure.get_size_inches())
@@ -36,11 +39,13 @@ def png(figure: Figure) -> bytes:
 
 def mimebundle(figure: Figure, alt: str) -> tuple[dict, dict]:
     """Data and metadata that Jupyter needs to show `figure` with `alt` as its alternative text."""
+    instance_of(str, alt=alt)
     return {"image/png": png(figure), "text/plain": alt}, {"image/png": {"alt": alt, "width": pixel_width(figure)}}
 
 
 def pixel_width(figure: Figure) -> int:
     """The width of `figure` on the page, in CSS pixels."""
+    instance_of(Figure, figure=figure)
     return round(figure.get_figwidth() * figure.dpi)
 
 

@@ -13,7 +13,7 @@ import tempfile
 import threading
 from pathlib import Path
 
-from course_utils.arguments import positive_integer, real_number
+from course_utils.arguments import instance_of, positive_integer, real_number
 
 GRACE = 10.0  # seconds that torchrun gets to end by itself, after which it is killed
 
@@ -22,8 +22,9 @@ def torchrun_command(script: str | Path, ranks: int = 2) -> list[str]:
     """The command that starts `script` as that many processes on this machine, which talk at 127.0.0.1 only.
 
     `--local-addr` is what makes it work on a machine that does not know the address of its own name: without it
-    torchrun asks for that address, and waits.
+    torchrun asks for that address, and waits. Raises ValueError if `ranks` is not a positive integer.
     """
+    instance_of(str | os.PathLike, script=script)
     options = ["--standalone", "--local-addr=127.0.0.1", f"--nproc-per-node={positive_integer('ranks', ranks)}"]
     return ["torchrun", *options, str(script)]
 
@@ -39,6 +40,7 @@ def run_ranks(script: str, ranks: int = 2, *, timeout: float = 120.0) -> list[st
     have not ended after `timeout` seconds; OSError if processes cannot talk to each other at 127.0.0.1; ValueError if
     `ranks` is not a positive integer or `timeout` not a positive number.
     """
+    instance_of(str, script=script)
     options = torchrun_command("", ranks)[1:-1]
     timeout = real_number("timeout", timeout)
     _check_loopback()

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from course_utils.arguments import positive_integer, real_number
+from course_utils.arguments import instance_of, iterator, one_of, positive_integer, real_number
 
 POWERS = {"none": 0.0, "sqrt": 0.5, "linear": 1.0}
 
@@ -35,9 +35,12 @@ def plateau_trace(metrics: Iterable[float], lr: float = 1.0, **arguments: Any) -
 
     One record for each metric, taken after its step. `reduced` tells whether the rate fell, which `eps` or `min_lr` may
     have prevented. Raises ValueError if there are no metrics or `lr` is not positive, and whatever PyTorch raises for
-    `arguments`.
+    `arguments`. A metric may be NaN.
     """
-    metrics = [float(metric) for metric in metrics]
+    try:
+        metrics = [float(metric) for metric in metrics]
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"metrics must be numbers: {error}") from error
     if not metrics:
         raise ValueError("metrics is empty: a trace needs at least one")
     optimizer = _idle_optimizer(lr)
@@ -59,10 +62,14 @@ def scheduler_trace(
 
     `make_scheduler` gets an SGD optimizer with learning rate `lr`, such as `lambda optimizer: StepLR(optimizer, 30)`.
     Lengths are in updates: under accumulation an update is a window, not a micro-batch. Raises ValueError if `updates`
-    is not a positive integer or `lr` not positive. For ReduceLROnPlateau, which wants a metric, see `plateau_trace`.
+    is not a positive integer or `lr` not positive, and TypeError if `make_scheduler` returns no scheduler of that
+    optimizer. For ReduceLROnPlateau, which wants a metric, see `plateau_trace`.
     """
+    instance_of(Callable, make_scheduler=make_scheduler)
     updates, optimizer = positive_integer("updates", updates), _idle_optimizer(lr)
     scheduler = make_scheduler(optimizer)
+    if getattr(scheduler, "optimizer", None) is not optimizer:
+        raise TypeError(f"make_scheduler={make_scheduler!r} must return a scheduler of the optimizer that it gets")
     rates = []
     for _ in range(updates):
         rates.append(_lr(optimizer))
@@ -77,8 +84,7 @@ def scaled_lr(lr: float, k: float, rule: str) -> float:
     "linear": one step of k·lr goes about as far as k steps of lr did (Goyal et al. 2017, arXiv 1706.02677, section
     2.1). "sqrt": the variance of an SGD update stays what it was (Krizhevsky 2014, arXiv 1404.5997).
     """
-    if rule not in tuple(POWERS):
-        raise ValueError(f"rule={rule!r} must be one of {', '.join(POWERS)}")
+    one_of("rule", rule, POWERS)
     return real_number("lr", lr) * real_number("k", k) ** POWERS[rule]
 
 
@@ -112,7 +118,10 @@ def scaled_adam(lr: float, k: float, betas: tuple[float, float] = (0.9, 0.999), 
     as `torch.optim.Adam(parameters, **scaled_adam(lr, k))`. Raises ValueError unless k stays below 1 / (1 - beta) for
     both betas, 10 for the usual beta1: from there on nothing is left of the moving average.
     """
-    betas = tuple(real_number(f"betas[{index}]", beta, zero=True, below=1.0) for index, beta in enumerate(betas))
+    betas = tuple(
+        real_number(f"betas[{index}]", beta, zero=True, below=1.0)
+        for index, beta in enumerate(iterator("betas", betas))
+    )
     if len(betas) != 2:
         raise ValueError(f"betas={betas} must be two numbers")
     lr, k, eps = real_number("lr", lr), real_number("k", k), real_number("eps", eps, zero=True)

@@ -1,6 +1,6 @@
 """The training loop of lesson 01: one step, the loop around it, and evaluation."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -10,8 +10,8 @@ from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
 from tqdm.auto import tqdm
 
-from course_utils.arguments import positive_integer
-from course_utils.data import Split
+from course_utils.arguments import instance_of, integer, positive_integer
+from course_utils.data import Split, number_of_samples
 
 
 class Evaluation(NamedTuple):
@@ -31,7 +31,14 @@ class History:
 
 
 def train_step(model: nn.Module, inputs: Tensor, targets: Tensor, optimizer: Optimizer) -> Tensor:
-    """One update on one batch. Returns the batch's mean loss before the update, a scalar without a graph."""
+    """One update on one batch. Returns the batch's mean loss before the update, a scalar without a graph.
+
+    Raises ValueError if the batch is empty. A loss that is not finite is returned, and the update made.
+    """
+    instance_of(Callable, model=model)
+    instance_of(Tensor, inputs=inputs, targets=targets)
+    instance_of(Optimizer, optimizer=optimizer)
+    positive_integer("targets.numel()", targets.numel())
     optimizer.zero_grad()
     outputs = model(inputs)
     loss = cross_entropy(outputs, targets)
@@ -43,10 +50,9 @@ def train_step(model: nn.Module, inputs: Tensor, targets: Tensor, optimizer: Opt
 def batches(split: Split, batch_size: int) -> Iterator[Split]:
     """Every sample of `split` once, in a new random order, in batches; the last one may be smaller.
 
-    Raises ValueError if `batch_size` is not a positive integer or `split` is empty.
+    Raises ValueError if `batch_size` is not a positive integer, and for what `number_of_samples` does not take.
     """
-    batch_size = positive_integer("batch_size", batch_size)
-    samples = positive_integer("len(split.labels)", len(split.labels))
+    batch_size, samples = positive_integer("batch_size", batch_size), number_of_samples(split)
     order = torch.randperm(samples, device=split.labels.device)
     return (Split(split.images[chosen], split.labels[chosen]) for chosen in order.split(batch_size))
 
@@ -55,10 +61,11 @@ def batches(split: Split, batch_size: int) -> Iterator[Split]:
 def evaluate(model: nn.Module, split: Split, update: int = 0, batch_size: int = 10_000) -> Evaluation:
     """Mean cross-entropy and accuracy of `model` over `split`, in evaluation mode; the model's mode is restored.
 
-    Raises ValueError if `batch_size` is not a positive integer or `split` is empty.
+    Raises ValueError if `batch_size` is not a positive integer, and for what `number_of_samples` does not take.
     """
-    batch_size = positive_integer("batch_size", batch_size)
-    positive_integer("len(split.labels)", len(split.labels))
+    instance_of(nn.Module, model=model)
+    update, batch_size = integer("update", update, least=0), positive_integer("batch_size", batch_size)
+    number_of_samples(split)
     was_training = model.training
     model.eval()
     try:
@@ -82,14 +89,18 @@ def train(
     """Trains `model` in place for `epochs` passes over `split`, and evaluates it on `test` every n updates.
 
     The count of updates runs on over the epochs. A progress bar appears on what lasts over 2 seconds.
-    Raises ValueError, before anything is trained, if a number is not a positive integer, `split` is empty, or only one
-    of `test` and `evaluate_every` is given.
+    Raises ValueError, before anything is trained, if a number is not a positive integer, `split` or `test` is nothing
+    that `number_of_samples` takes, or only one of `test` and `evaluate_every` is given.
     """
+    instance_of(nn.Module, model=model)
+    instance_of(Optimizer, optimizer=optimizer)
+    number_of_samples(split)
     batch_size = positive_integer("batch_size", batch_size)
     epochs = positive_integer("epochs", epochs)
     if (test is None) != (evaluate_every is None):
         raise ValueError("test and evaluate_every go together: what to evaluate on, and how often")
-    if evaluate_every is not None:
+    if test is not None:
+        number_of_samples(test, "test")
         evaluate_every = positive_integer("evaluate_every", evaluate_every)
     history, losses = History(), []
     model.train()

@@ -1,41 +1,66 @@
-"""Runs notebooks under strict nbval as other machines would: python -m tests.matrix NOTEBOOK ...
+"""Runs notebooks under strict nbval as other machines and other readers would: python -m tests.matrix NOTEBOOK ...
 
-Every CPU capability that PyTorch knows (they draw other random numbers, or round differently) with 1 and 2 threads, and
-once without a network. Prints a table, and exits with 1 if anything failed.
+Every CPU capability that PyTorch knows (they draw other random numbers, or round differently) with 1 and 2 threads;
+without a network; with every cell run twice; again from each heading; ten times in a row. Prints a table of passes,
+then what failed, and exits with 1 if anything did. --only runs the configurations whose names contain a text.
 """
 
+import argparse
+import copy
 import itertools
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
 
+import nbformat
 import torch
+from nbformat import NotebookNode
 
+ROOT = Path(__file__).parent.parent
 CAPABILITIES = ["default", "avx2", "avx512"]
-NO_NETWORK = ["unshare", "--map-root-user", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
+NO_NETWORK = ("unshare", "--map-root-user", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh")
 
 
-def run(notebooks: list[str], threads: int = 1, prefix: list[str] | None = None, **variables: str) -> tuple[str, str]:
-    """The verdict of one run, and its output if it failed. Two threads and two workers would wait for each other."""
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "--nbval",
-        "-q",
-        "-n",
-        str(2 // threads),
-        "--dist",
-        "loadscope",
-        *notebooks,
-    ]
-    variables["OMP_NUM_THREADS"] = str(threads)
-    started = time.perf_counter()
-    done = subprocess.run((prefix or []) + command, env=os.environ | variables, capture_output=True, text=True)
-    verdict = "passed" if done.returncode == 0 else "FAILED"
-    return f"{verdict} in {time.perf_counter() - started:.0f} s", done.stdout + done.stderr if done.returncode else ""
+class Configuration(NamedTuple):
+    """`change` makes of a notebook's cells those that are run; `impossible` says why it can't be tried here."""
+
+    name: str
+    threads: int = 1
+    capability: str | None = None
+    prefix: tuple[str, ...] = ()
+    change: Callable[[list[NotebookNode]], list[NotebookNode]] | None = None
+    times: int = 1
+    impossible: str = ""
+
+
+def every_cell_twice(cells: list[NotebookNode]) -> list[NotebookNode]:
+    return [copy.deepcopy(cell) for cell in cells for _ in range(1 + (cell.cell_type == "code"))]
+
+
+def again_from_each_heading(cells: list[NotebookNode]) -> list[NotebookNode]:
+    """From the top to the end, then from the last heading to the end, from the one before it, and so on."""
+    headings = [i for i, cell in enumerate(cells) if cell.cell_type == "markdown" and cell.source.startswith("## ")]
+    starts = [0, *reversed(headings)]
+    return [copy.deepcopy(cell) for start in starts for cell in cells[start:]]
+
+
+def configurations() -> Iterator[Configuration]:
+    for capability, threads in itertools.product(CAPABILITIES, [1, 2]):
+        impossible = "" if capability in possible_capabilities() else "this CPU lacks it"
+        name = f"{capability}, {threads} thread{'s' * (threads == 2)}"
+        yield Configuration(name, threads, capability, impossible=impossible)
+    impossible = "" if shutil.which("unshare") and shutil.which("ip") else "needs Linux with unshare and ip"
+    yield Configuration("no network", prefix=NO_NETWORK, impossible=impossible)
+    yield Configuration("every cell twice", change=every_cell_twice)
+    yield Configuration("again from each heading", change=again_from_each_heading)
+    yield Configuration("ten times in a row", times=10)
 
 
 def possible_capabilities() -> list[str]:
@@ -44,25 +69,60 @@ def possible_capabilities() -> list[str]:
     return CAPABILITIES[: CAPABILITIES.index(best) + 1] if best in CAPABILITIES else CAPABILITIES[:1]
 
 
-def main(notebooks: list[str]) -> int:
-    failures = []
-    for wanted, threads in itertools.product(CAPABILITIES, [1, 2]):
-        name = f"{wanted}, {threads} thread{'s' * (threads == 2)}"
-        if wanted not in possible_capabilities():
-            print(f"{name:20} not possible on this CPU", flush=True)
+def run(configuration: Configuration, notebooks: list[Path], folder: Path) -> tuple[set[str], str]:
+    """One run of `notebooks`, copied into `folder`: the names of those that failed, and pytest's output if any did."""
+    for name in ("notebooks", "benchmarks"):
+        shutil.copytree(ROOT / name, folder / name, dirs_exist_ok=True)
+    paths = [folder / path.resolve().relative_to(ROOT) for path in notebooks]
+    for path in paths if configuration.change else []:
+        notebook = nbformat.read(path, as_version=4)
+        notebook.cells = configuration.change(notebook.cells)
+        for number, cell in enumerate(notebook.cells):
+            cell.id = f"cell-{number}"
+        nbformat.write(notebook, path)
+    workers = str(2 // configuration.threads)  # two threads and two workers would wait for each other
+    command = [*configuration.prefix, sys.executable, "-m", "pytest", "--nbval", "-q", "-n", workers]
+    command += [
+        "--dist",
+        "loadscope",
+        f"--rootdir={folder}",
+        f"--config-file={ROOT / 'pyproject.toml'}",
+        *map(str, paths),
+    ]
+    variables = os.environ | {"OMP_NUM_THREADS": str(configuration.threads)}
+    if configuration.capability:
+        variables["ATEN_CPU_CAPABILITY"] = configuration.capability
+    done = subprocess.run(command, env=variables, capture_output=True, text=True)
+    failed = {Path(name).stem for name in re.findall(r"^(?:FAILED|ERROR) (\S+?\.ipynb)", done.stdout, re.MULTILINE)}
+    if done.returncode and not failed:  # pytest itself did not run
+        failed = {path.stem for path in paths}
+    return failed, done.stdout + done.stderr if done.returncode else ""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default="", metavar="TEXT", help="run the configurations whose names contain it")
+    parser.add_argument("notebooks", nargs="+", type=Path)
+    arguments = parser.parse_args()
+    outputs = []
+    for configuration in configurations():
+        if arguments.only not in configuration.name:
             continue
-        verdict, output = run(notebooks, threads, ATEN_CPU_CAPABILITY=wanted)
-        print(f"{name:20} {verdict}", flush=True)
-        failures += [output] if output else []
-    if shutil.which("unshare") and shutil.which("ip"):
-        verdict, output = run(notebooks, prefix=NO_NETWORK)
-        print(f"{'no network':20} {verdict}", flush=True)
-        failures += [output] if output else []
-    else:
-        print(f"{'no network':20} not possible here: needs Linux with unshare and ip")
-    print(*failures, sep="\n")
-    return 1 if failures else 0
+        if configuration.impossible:
+            print(f"{configuration.name:25} not possible here: {configuration.impossible}", flush=True)
+            continue
+        started, failed = time.perf_counter(), []
+        for _ in range(configuration.times):
+            with tempfile.TemporaryDirectory() as folder:
+                names, output = run(configuration, arguments.notebooks, Path(folder))
+            failed += sorted(names)
+            outputs += [output] if output else []
+        total = len(arguments.notebooks) * configuration.times
+        verdict = f"{total - len(failed):3} of {total:3} passed, {time.perf_counter() - started:5.0f} s"
+        print(f"{configuration.name:25} {verdict}{'; FAILED: ' * bool(failed)}{', '.join(failed)}", flush=True)
+    print(*outputs, sep="\n")
+    return 1 if outputs else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:] or sys.exit(__doc__)))
+    sys.exit(main())

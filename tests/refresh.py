@@ -28,14 +28,12 @@ def refresh(path: Path) -> None:
     ).execute()
     count = 0
     for cell in notebook.cells:
-        tags = cell.metadata.get("tags")
-        cell.metadata = {"tags": tags} if tags else {}
+        cell.metadata = {name: cell.metadata[name] for name in ("tags", "nbgrader") if cell.metadata.get(name)}
         if cell.cell_type == "code":
             count += 1
             cell.execution_count = count
             cell.outputs = kept.get(cell.id) or [tidy(output, count) for output in joined(cell.outputs)]
-    notebook.metadata = {
-        "course": {"code": code},
+    notebook.metadata = ({"course": {"code": code}} if any(map(may_differ, notebook.cells)) else {}) | {
         "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
     }

@@ -134,11 +134,17 @@ def code_of(path):
 
 
 @pytest.mark.parametrize(
-    ("folders", "extras"),
-    [(["notebooks", "course_utils"], ["frameworks"]), (["tests"], ["test"]), (["benchmarks"], ["frameworks"])],
+    ("files", "extras"),
+    [
+        (["notebooks/*.ipynb", "course_utils/**/*.py"], ["frameworks"]),
+        (["notebooks/assignments/source/*/*.ipynb"], []),
+        (["notebooks/assignments/*.py"], ["grading"]),
+        (["tests/*.py"], ["test", "grading"]),
+        (["benchmarks/*.py"], ["frameworks"]),
+    ],
 )
-def test_every_import_is_declared(folders, extras):
-    paths = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.suffix in (".py", ".ipynb")]
+def test_every_import_is_declared(files, extras):
+    paths = [path for pattern in files for path in ROOT.glob(pattern)]
     modules = {module for path in paths for source in code_of(path) for module in imported(source)}
     declared = requirements(
         [*PROJECT["dependencies"], *chain(*(PROJECT["optional-dependencies"][extra] for extra in extras))]

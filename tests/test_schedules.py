@@ -352,7 +352,7 @@ def test_lr_must_be_a_finite_positive_number(rule, lr):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: scaled_lr(0.1, 2, "cubic"), "rule='cubic' must be one of none, sqrt, linear"),
+        (lambda: scaled_lr(0.1, 2, "cubic"), "rule='cubic' must be one of 'none', 'sqrt', 'linear'"),
         (lambda: scaled_lr(0.1, 2, None), "rule=None must be one of"),
         (lambda: timm_rule(torch.optim.AdamW), "must be a string"),
         (lambda: warmup_lr(0.1, 2, -1, 10), r"update=-1 must be a real number in \[0, inf\)"),

@@ -4,6 +4,7 @@ import ipywidgets as widgets
 import torch
 from matplotlib.figure import Figure
 
+from course_utils.arguments import positive_integer, real_number
 from course_utils.explorers.explorer import Explorer, slider
 from course_utils.plotting import COLORS
 
@@ -21,11 +22,13 @@ def second_moment() -> Explorer:
 
 def step_lengths(signal: float, steps: int) -> tuple[float, float]:
     """m / √v in learning rates, from E[m] and E[v], for (a) the square of the mean, (b) the mean of the squares."""
+    signal, steps = real_number("signal", signal, zero=True), positive_integer("steps", steps)
     return signal / (signal**2 + 1 / steps) ** 0.5, signal / (signal**2 + 1) ** 0.5
 
 
 def simulated_step_lengths(signal: float, steps: int) -> tuple[float, float]:
     """The same from WINDOWS windows of gradients with this mean and noise of size 1."""
+    signal, steps = real_number("signal", signal, zero=True), positive_integer("steps", steps)
     gradients = signal + torch.randn(WINDOWS, steps, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     m, a, b = gradients.mean(), gradients.mean(1).square().mean(), gradients.square().mean()
     return (m / a.sqrt()).item(), (m / b.sqrt()).item()

@@ -6,6 +6,7 @@ import ipywidgets as widgets
 import torch
 from matplotlib.figure import Figure
 
+from course_utils.arguments import iterator, real_number
 from course_utils.explorers.explorer import Explorer, slider
 from course_utils.plotting import COLORS
 
@@ -45,6 +46,7 @@ def run_lines(lines: list[str], learning_rate: float) -> tuple[list[float], list
 
     The gradient is NaN while `.grad` is None. Raises ValueError for a line that is not in LINES.
     """
+    learning_rate, lines = real_number("learning_rate", learning_rate, zero=True), list(iterator("lines", lines))
     weight = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.SGD([weight], lr=learning_rate)
     weights, gradients = [1.0], [float("nan")]

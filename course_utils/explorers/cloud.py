@@ -6,7 +6,8 @@ import ipywidgets as widgets
 import torch
 from matplotlib.figure import Figure
 
-from course_utils.data import Split
+from course_utils.arguments import instance_of
+from course_utils.data import Split, number_of_samples
 from course_utils.explorers.explorer import Explorer, slider
 from course_utils.plotting import COLORS
 
@@ -16,6 +17,7 @@ def gradient_cloud(split: Split, model: torch.nn.Sequential) -> Explorer:
 
     Of the last layer of `model`, for the first 4,000 samples, which are "all samples" here.
     """
+    number_of_samples(split)
     gradients = last_layer_gradients(Split(split.images[:4_000], split.labels[:4_000]), model)
     return Explorer(
         functools.partial(draw_gradient_cloud, gradients, plane(gradients)),
@@ -25,6 +27,8 @@ def gradient_cloud(split: Split, model: torch.nn.Sequential) -> Explorer:
 
 def last_layer_gradients(split: Split, model: torch.nn.Sequential) -> torch.Tensor:
     """The gradient of each sample's cross-entropy with regard to the last layer's weights, a row for each sample."""
+    number_of_samples(split)
+    instance_of(torch.nn.Sequential, model=model)
     with torch.no_grad():
         inputs = model[:-1](split.images)
         errors = model[-1](inputs).softmax(1) - torch.nn.functional.one_hot(split.labels, 10)

@@ -6,12 +6,22 @@ import ipywidgets as widgets
 import torch
 from matplotlib.figure import Figure
 
-from course_utils.data import Split
+from course_utils.data import Split, number_of_samples
 from course_utils.explorers.explorer import Explorer, slider
 
 
 def average_digit(split: Split) -> Explorer:
-    """How many images of a digit must be averaged until the average stops changing?"""
+    """How many images of a digit must be averaged until the average stops changing?
+
+    Raises ValueError if `split` has no image of a digit.
+    """
+    number_of_samples(split)
+    missing = sorted({*range(10)} - {*split.labels.tolist()})
+    if missing or split.images.shape[1:] != (1, 28, 28):
+        shape = tuple(split.images.shape)
+        raise ValueError(
+            f"split must have images of shape (samples, 1, 28, 28), not {shape}; digits missing: {missing}"
+        )
     digits = [Digit(split.images[split.labels == digit, 0]) for digit in range(10)]
     return Explorer(
         functools.partial(draw_average_digit, digits),

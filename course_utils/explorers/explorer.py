@@ -8,6 +8,7 @@ import ipywidgets as widgets
 from matplotlib.figure import Figure
 
 from course_utils import plotting
+from course_utils.arguments import instance_of
 
 Draw = Callable[..., tuple[Figure, str]]
 
@@ -20,6 +21,9 @@ class Explorer(widgets.VBox):
     """
 
     def __init__(self, draw: Draw, *, buttons: tuple[widgets.Button, ...] = (), **controls: Any) -> None:
+        instance_of(Callable, draw=draw)
+        instance_of(tuple, buttons=buttons)
+        instance_of(widgets.ValueWidget, **controls)
         self.draw, self.controls = draw, controls
         self.picture = widgets.Image(format="png", layout={"max_width": "100%"})
         self.sentence = widgets.HTML()

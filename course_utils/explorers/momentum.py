@@ -5,6 +5,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from course_utils.arguments import positive_integer, real_number
 from course_utils.explorers.explorer import Explorer, slider
 from course_utils.plotting import COLORS
 
@@ -25,6 +26,8 @@ def valley() -> Explorer:
 
 def path(momentum: float, steps: int, learning_rate: float, per_micro_batch: bool) -> Tensor:
     """The places before and after each update, shape (UPDATES + 1, 2); all micro-batches have the same gradient."""
+    momentum = real_number("momentum", momentum, zero=True, below=1.0, closed=True)
+    steps, learning_rate = positive_integer("steps", steps), real_number("learning_rate", learning_rate, zero=True)
     place, velocity, places = START, torch.zeros(2, dtype=torch.float64), [START]
     for _ in range(UPDATES):
         gradient = CURVATURES * place

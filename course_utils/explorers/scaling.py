@@ -3,6 +3,7 @@
 import ipywidgets as widgets
 from matplotlib.figure import Figure
 
+from course_utils.arguments import integer, real_number
 from course_utils.explorers.explorer import Explorer, slider
 from course_utils.plotting import COLORS
 from course_utils.schedules import POWERS, scaled_lr
@@ -23,6 +24,12 @@ def noisy_quadratic() -> Explorer:
 
 def expected_losses(learning_rate: float, noise: float, k: float, updates: int) -> list[float]:
     """The mean of w²/2 before and after each update of SGD, from w = 1, with gradients w + noise / √k."""
+    learning_rate = real_number("learning_rate", learning_rate, zero=True)
+    noise, k, updates = (
+        real_number("noise", noise, zero=True),
+        real_number("k", k),
+        integer("updates", updates, least=0),
+    )
     squares = [1.0]
     for _ in range(updates):
         squares.append((1 - learning_rate) ** 2 * squares[-1] + learning_rate**2 * noise**2 / k)

@@ -4,6 +4,7 @@ import ipywidgets as widgets
 import torch
 from matplotlib.figure import Figure
 
+from course_utils.arguments import real_number
 from course_utils.explorers.explorer import Explorer, slider
 from course_utils.plotting import COLORS
 
@@ -38,6 +39,7 @@ def simulate(wobble: float, lr: float = 0.5, **arguments: object) -> tuple[list[
     An epoch is one noisy step on w²/2, whose mean loss falls until it meets the noise of the rate. What the scheduler
     sees is that mean times 1 + wobble · (a standard normal number, the same at every call).
     """
+    wobble, lr = real_number("wobble", wobble, zero=True), real_number("lr", lr, zero=True)
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=lr)
     scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, **arguments)
     square, losses, rates = 4.0, [], []

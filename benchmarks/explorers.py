@@ -1,0 +1,64 @@
+"""Milliseconds from a key press to the new picture, for each explorer in a real JupyterLab in Chromium.
+
+Run with `make bench`, with nothing else running. In each lesson with explorers all cells run first; then the sliders
+of each explorer (its buttons, if it has no sliders) get arrow keys in turn, 20 in all. Measured in the page: from the
+keydown event to the load event of the picture, so it includes the way to the kernel, the computing, the drawing and the
+way back. A key that changes nothing, because its slider is at its end, does not count.
+"""
+
+import statistics
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Locator, Page, TimeoutError
+from tqdm.auto import tqdm
+
+from benchmarks.results import store
+from tests.browser import WITH_EXPLORER, chromium, jupyterlab, open_lesson, run_all_cells
+
+PRESSES = 20
+WATCH = """explorer => {
+    window.milliseconds = [];
+    explorer.addEventListener('keydown', () => { window.pressed = performance.now(); }, true);
+    explorer.querySelector('img').addEventListener('load', () => {
+        if (window.pressed !== null) window.milliseconds.push(performance.now() - window.pressed);
+        window.pressed = null;
+    });
+}"""
+
+
+def milliseconds(page: Page, explorer: Locator) -> list[float]:
+    explorer.evaluate(WATCH)
+    sliders = explorer.locator("[role=slider]").all()
+    controls = sliders or explorer.locator("button").all()
+    turn, found = 0, []
+    while len(found) < PRESSES:
+        key = ("ArrowRight", "ArrowLeft")[turn // (2 * len(controls)) % 2] if sliders else "Enter"
+        controls[turn % len(controls)].press(key)
+        turn += 1
+        try:
+            page.wait_for_function(f"window.milliseconds.length > {len(found)}", timeout=1_500)
+        except TimeoutError:
+            assert turn < 5 * PRESSES, "no key changes the picture"
+        found = page.evaluate("window.milliseconds")
+    return found
+
+
+def main() -> None:
+    rows = []
+    with tempfile.TemporaryDirectory() as folder, jupyterlab(Path(folder)) as server, chromium() as browser:
+        for path in tqdm(WITH_EXPLORER):
+            page = browser.new_page(viewport={"width": 1250, "height": 1000})
+            open_lesson(page, server, path)
+            run_all_cells(page, server, path)
+            for number, explorer in enumerate(page.locator(".course-explorer").all(), start=1):
+                found = milliseconds(page, explorer)
+                row = {"lesson": path.stem, "explorer": number, "presses": len(found)}
+                rows.append(row | {"median": statistics.median(found), "worst": max(found)})
+                print(rows[-1], flush=True)
+            page.close()
+    store("explorers", explorers=rows)
+
+
+if __name__ == "__main__":
+    main()

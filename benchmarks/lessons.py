@@ -1,0 +1,70 @@
+"""Seconds of each lesson, where they go, and of the whole course under strict nbval.
+
+Run with `make bench`, with nothing else running. Each lesson runs from top to bottom in a kernel of its own, as in
+JupyterLab; the time of a cell is from its request to its last reply. Then the whole course, lessons and solved
+assignments, runs under `pytest --nbval` with two workers.
+"""
+
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from tqdm.auto import tqdm
+
+from benchmarks.results import store
+
+NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+LESSONS = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
+ASSIGNMENTS = sorted(NOTEBOOKS.glob("assignments/source/*/*.ipynb"))
+
+
+def timed(path: Path) -> dict[str, object]:
+    """Seconds of the kernel's start, of the cells that import, of all others, and the slowest cell's section."""
+    notebook = nbformat.read(path, as_version=4)
+    client = NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(path.parent)}})
+    started, section, cells = time.perf_counter(), "", []
+    with client.setup_kernel():
+        start = time.perf_counter() - started
+        for i, cell in enumerate(notebook.cells):
+            if cell.cell_type == "markdown":
+                section = (re.findall(r"^## (.+)$", cell.source, re.MULTILINE) or [section])[-1]
+                continue
+            began = time.perf_counter()
+            client.execute_cell(cell, i)
+            imports = bool(re.search(r"^(import|from) ", cell.source, re.MULTILINE))
+            cells.append((time.perf_counter() - began, imports, section))
+        total = time.perf_counter() - started
+    importing = sum(seconds for seconds, imports, _ in cells if imports)
+    slowest, _, section = max(cell for cell in cells if not cell[1])
+    return {
+        "lesson": path.stem,
+        "seconds": total,
+        "kernel": start,
+        "imports": importing,
+        "slowest_cell": slowest,
+        "its_section": section,
+    }
+
+
+def under_nbval(paths: list[Path]) -> float:
+    command = [sys.executable, "-m", "pytest", "--nbval", "-q", "-n", "2", "--dist", "loadscope", *map(str, paths)]
+    started = time.perf_counter()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - started
+
+
+def main() -> None:
+    rows = [timed(path) for path in tqdm(LESSONS)]
+    lessons, course = under_nbval(LESSONS), under_nbval(LESSONS + ASSIGNMENTS)
+    for row in rows:
+        print({name: round(value, 1) if isinstance(value, float) else value for name, value in row.items()})
+    print(f"strict nbval, two workers: lessons {lessons:.0f} s, with the assignments {course:.0f} s")
+    store("lessons", lessons=rows, all_lessons=lessons, with_assignments=course)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+"""Makes what students get, and grades what they hand in.
+
+    python grading.py release          writes release/ from source/
+    python grading.py grade [NAME ...] grades submitted/STUDENT/NAME/NAME.ipynb, of all assignments or of those named
+
+`grade` writes scores.csv, and feedback/STUDENT/NAME/NAME.html. What was graded before is graded again only if it was
+handed in anew or the assignment has changed; marks given by hand are kept.
+"""
+
+import argparse
+import csv
+import os
+import re
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import nbformat
+from nbgrader.api import Gradebook
+from nbgrader.apps import NbGraderAPI
+from traitlets.config import PyFileConfigLoader
+
+HERE = Path(__file__).resolve().parent
+
+
+class Score(NamedTuple):
+    """One row of scores.csv. `to_read` are written answers that nobody has marked yet."""
+
+    student: str
+    assignment: str
+    score: float
+    out_of: float
+    to_read: int
+    remark: str
+
+
+class Course:
+    """An nbgrader course: `root` has source/ and submitted/, and gets release/, autograded/, feedback/, gradebook.db.
+
+    A cell that runs for more than `seconds` (nbgrader_config.py's unless given) is stopped, and counts as an error.
+    """
+
+    def __init__(self, root: Path = HERE, seconds: int | None = None) -> None:
+        self.root = root
+        config = PyFileConfigLoader("nbgrader_config.py", path=str(HERE)).load_config()
+        config.CourseDirectory.root = str(root)
+        config.CourseDirectory.db_url = f"sqlite:///{root / 'gradebook.db'}"
+        if seconds:
+            config.Execute.timeout = seconds
+        self.nbgrader = NbGraderAPI(config=config)
+        # nbgrader calls alembic, which is beside this Python whether or not the environment is activated
+        os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
+    @property
+    def assignments(self) -> list[str]:
+        return sorted(folder.name for folder in (self.root / "source").iterdir() if folder.is_dir())
+
+    def gradebook(self) -> Gradebook:
+        return Gradebook(self.nbgrader.coursedir.db_url, self.nbgrader.coursedir.course_id)
+
+    def release(self) -> None:
+        """Writes release/ from source/. Raises RuntimeError, with nbgrader's log, if an assignment is not valid."""
+        for name in self.assignments:
+            done = self.nbgrader.generate_assignment(name, force=True)
+            if not done["success"]:
+                raise RuntimeError(f"{name} could not be generated:\n{done.get('error') or ''}{done['log']}")
+
+    def grade(self, names: list[str]) -> Iterator[Score]:
+        """Grades the submissions to the assignments `names`, one at a time; none can stop the others."""
+        for student, name in self.submissions(names):
+            yield self._scored(student, name, self._graded(student, name))
+
+    def submissions(self, names: list[str]) -> list[tuple[str, str]]:
+        """Students and names of the assignments they have handed in."""
+        folders = sorted((self.root / "submitted").glob("*/*/"))
+        return [(folder.parent.name, folder.name) for folder in folders if folder.name in names]
+
+    def _graded(self, student: str, name: str) -> str:
+        """Grades and writes feedback; returns a remark if something is wrong with the submission."""
+        submission = self.root / "submitted" / student / name / f"{name}.ipynb"
+        if not submission.exists():
+            found = ", ".join(sorted(path.name for path in submission.parent.iterdir())) or "nothing"
+            return f"no {submission.name} was handed in, but {found}"
+        autograded, source = self._autograded(student, name), self.root / "source" / name / submission.name
+        if not autograded.exists() or autograded.stat().st_mtime < max(_changed(submission), _changed(source)):
+            done = self.nbgrader.autograde(name, student, force=True)
+            if not done["success"]:
+                reasons = re.findall(r"^ +(?:\w+\.)*(\w+Error: .+)$", done["log"], re.MULTILINE)
+                return f"could not be graded: {reasons[-1] if reasons else done['log']}"
+        if not self.nbgrader.generate_feedback(name, student, force=True)["success"]:
+            return "no feedback page could be written"
+        locked = _locked_cells(self.root / "release" / name / submission.name)
+        return "" if locked == _locked_cells(submission) else "locked cells were changed or deleted: they were put back"
+
+    def _autograded(self, student: str, name: str) -> Path:
+        return self.root / "autograded" / student / name / f"{name}.ipynb"
+
+    def _scored(self, student: str, name: str, remark: str) -> Score:
+        with self.gradebook() as gradebook:
+            out_of = gradebook.find_assignment(name).max_score
+            if not self._autograded(student, name).exists():
+                return Score(student, name, 0.0, out_of, 0, remark)
+            submission = gradebook.find_submission(name, student)
+            to_read = sum(grade.needs_manual_grade for notebook in submission.notebooks for grade in notebook.grades)
+            return Score(student, name, submission.score, out_of, to_read, remark)
+
+
+def _changed(path: Path) -> float:
+    return path.stat().st_mtime
+
+
+def _locked_cells(path: Path) -> dict[str, tuple[str, int]]:
+    """Source and points of the cells that students cannot change, by their names."""
+    marked = ((cell.source, cell.metadata.get("nbgrader", {})) for cell in nbformat.read(path, as_version=4).cells)
+    return {cell["grade_id"]: (source, cell.get("points", 0)) for source, cell in marked if cell.get("locked")}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("command", choices=["release", "grade"])
+    parser.add_argument("names", nargs="*", metavar="NAME", help="assignments to grade, all unless given")
+    parser.add_argument("--course", type=Path, default=HERE, help="a folder with source/ and submitted/")
+    parser.add_argument("--seconds", type=int, help="how long one cell may run, 30 unless given")
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore")  # nbgrader's, about the libraries it uses
+    course = Course(arguments.course.resolve(), arguments.seconds)
+    unknown = sorted(set(arguments.names) - set(course.assignments))
+    if unknown:
+        parser.error(f"no assignment is named {', '.join(unknown)}: there are {', '.join(course.assignments)}")
+    course.release()
+    if arguments.command == "grade":
+        write_scores(course, arguments.names or course.assignments)
+
+
+def write_scores(course: Course, names: list[str]) -> None:
+    if not course.submissions(names):
+        sys.exit(f"nothing to grade: put notebooks into {course.root / 'submitted'}/STUDENT/NAME/NAME.ipynb")
+    print(f"{'student':20} {'assignment':20} {'score':>12}  remark")
+    with open(course.root / "scores.csv", "w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(Score._fields)
+        for row in course.grade(names):
+            table.writerow(row)
+            file.flush()
+            to_read = f"{row.to_read} written to read" if row.to_read else ""
+            remarks = "; ".join(filter(None, [to_read, row.remark]))
+            print(f"{row.student:20} {row.assignment:20} {row.score:5g} / {row.out_of:<4g}  {remarks}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,602 @@
+"""Answers to the exercises of optimizers, right ones and wrong ones that people give."""
+# ruff: noqa
+
+# %% momentum_update, right: new tensors put into the list, .data
+def momentum_update(parameters, velocities, lr, momentum, weight_decay):
+    for i in range(len(parameters)):
+        w = parameters[i]
+        g = w.grad + weight_decay * w.data
+        velocities[i] = g + momentum * velocities[i]
+        w.data = w.data - velocities[i] * lr
+
+# %% momentum_update, right: a copy of the gradient, methods in place
+@torch.no_grad()
+def momentum_update(parameters, velocities, lr, momentum, weight_decay):
+    for p, v in zip(parameters, velocities):
+        d_p = p.grad.clone()
+        if weight_decay != 0:
+            d_p.add_(p, alpha=weight_decay)
+        v *= momentum
+        v += d_p
+        p.add_(v, alpha=-lr)
+
+# %% momentum_update, right: PyTorch does it, with its memory lent
+def momentum_update(parameters, velocities, lr, momentum, weight_decay):
+    optimizer = torch.optim.SGD(parameters, lr=lr, momentum=momentum, weight_decay=weight_decay)
+    for p, v in zip(parameters, velocities):
+        optimizer.state[p]["momentum_buffer"] = v
+    optimizer.step()
+
+# %% momentum_update, wrong: the textbook's rule
+# says: inside the velocity, as in the textbook
+def momentum_update(parameters, velocities, lr, momentum, weight_decay):
+    with torch.no_grad():
+        for p, v in zip(parameters, velocities):
+            v.mul_(momentum).add_(lr * (p.grad + weight_decay * p))
+            p -= v
+
+# %% momentum_update, wrong: an average, as in Adam
+# says: times (1 - momentum)
+def momentum_update(parameters, velocities, lr, momentum, weight_decay):
+    with torch.no_grad():
+        for p, v in zip(parameters, velocities):
+            v.mul_(momentum).add_((1 - momentum) * (p.grad + weight_decay * p))
+            p -= lr * v
+
+# %% momentum_update, wrong: the new gradient fades, too
+# says: multiplied by the momentum, too
+def momentum_update(parameters, velocities, lr, momentum, weight_decay):
+    with torch.no_grad():
+        for p, v in zip(parameters, velocities):
+            v.add_(p.grad + weight_decay * p).mul_(momentum)
+            p -= lr * v
+
+# %% momentum_update, wrong: Nesterov
+# says: which is Nesterov's
+def momentum_update(parameters, velocities, lr, momentum, weight_decay):
+    with torch.no_grad():
+        for p, v in zip(parameters, velocities):
+            g = p.grad + weight_decay * p
+            v.mul_(momentum).add_(g)
+            p -= lr * (g + momentum * v)
+
+# %% momentum_update, wrong: the velocity is a new tensor under an old name
+# says: is the new one written back to the list?
+def momentum_update(parameters, velocities, lr, momentum, weight_decay):
+    with torch.no_grad():
+        for p, v in zip(parameters, velocities):
+            v = momentum * v + p.grad + weight_decay * p
+            p -= lr * v
+
+# %% momentum_update, wrong: a new list of velocities
+# says: is the new one written back to the list?
+def momentum_update(parameters, velocities, lr, momentum, weight_decay):
+    with torch.no_grad():
+        velocities = [momentum * v + p.grad + weight_decay * p for p, v in zip(parameters, velocities)]
+        for p, v in zip(parameters, velocities):
+            p -= lr * v
+
+# %% momentum_update, wrong: the parameter is a new tensor under an old name
+# says: was a new tensor made
+def momentum_update(parameters, velocities, lr, momentum, weight_decay):
+    for p, v in zip(parameters, velocities):
+        v.mul_(momentum).add_(p.grad + weight_decay * p.detach())
+        p = p - lr * v
+
+# %% momentum_update, wrong: weight decay beside the velocity
+# says: not through the gradient
+def momentum_update(parameters, velocities, lr, momentum, weight_decay):
+    with torch.no_grad():
+        for p, v in zip(parameters, velocities):
+            v.mul_(momentum).add_(p.grad)
+            p -= lr * (v + weight_decay * p)
+
+# %% momentum_update, wrong: weight decay after the step
+# says: after the step, on the changed weight
+def momentum_update(parameters, velocities, lr, momentum, weight_decay):
+    with torch.no_grad():
+        for p, v in zip(parameters, velocities):
+            v.mul_(momentum).add_(p.grad)
+            p -= lr * v
+            p *= 1 - lr * weight_decay
+
+# %% momentum_update, wrong: no weight decay
+# says: there is no weight decay
+def momentum_update(parameters, velocities, lr, momentum, weight_decay):
+    with torch.no_grad():
+        for p, v in zip(parameters, velocities):
+            v.mul_(momentum).add_(p.grad)
+            p -= lr * v
+
+# %% momentum_update, wrong: weight decay is added to .grad itself
+# says: was weight decay added to .grad
+def momentum_update(parameters, velocities, lr, momentum, weight_decay):
+    with torch.no_grad():
+        for p, v in zip(parameters, velocities):
+            p.grad += weight_decay * p
+            v.mul_(momentum).add_(p.grad)
+            p -= lr * v
+
+# %% momentum_update, wrong: moves first
+# says: the old velocity, from before this gradient
+def momentum_update(parameters, velocities, lr, momentum, weight_decay):
+    with torch.no_grad():
+        for p, v in zip(parameters, velocities):
+            g = p.grad + weight_decay * p
+            p -= lr * v
+            v.mul_(momentum).add_(g)
+
+# %% momentum_update, wrong: in place without no_grad
+# says: leaf Variable that requires grad
+def momentum_update(parameters, velocities, lr, momentum, weight_decay):
+    for i, p in enumerate(parameters):
+        velocities[i] = momentum * velocities[i] + p.grad + weight_decay * p
+        p -= lr * velocities[i]
+
+# %% momentum_update, wrong: only the first parameter
+# says: against torch.optim.SGD, five steps of a network
+def momentum_update(parameters, velocities, lr, momentum, weight_decay):
+    with torch.no_grad():
+        for p, v in zip(parameters, velocities):
+            v.mul_(momentum).add_(p.grad + weight_decay * p)
+            p -= lr * v
+            return
+
+# %% updates_per_window, right: tries powers
+def updates_per_window(moves, momentum):
+    a, b, c = moves[-3:]
+    share = (c - b) / (b - a)
+    return min(range(1, 1000), key=lambda n: abs(momentum**n - share))
+
+# %% updates_per_window, right: logarithms, not rounded, a mean over the log
+def updates_per_window(moves, momentum):
+    import math
+
+    steps = [later - earlier for earlier, later in zip(moves, moves[1:])]
+    kept = [later / earlier for earlier, later in zip(steps, steps[1:])]
+    return sum(math.log(share, momentum) for share in kept) / len(kept)
+
+# %% updates_per_window, right: a line through the logarithms
+def updates_per_window(moves, momentum):
+    import numpy as np
+
+    slope = np.polyfit(range(len(moves) - 1), np.log(np.diff(moves)), 1)[0]
+    return torch.tensor(slope / np.log(momentum)).round().int()
+
+# %% updates_per_window, wrong: how much is kept
+# says: how much of the velocity is kept per window
+def updates_per_window(moves, momentum):
+    return (moves[2] - moves[1]) / (moves[1] - moves[0])
+
+# %% updates_per_window, wrong: a ratio of moves
+# says: a ratio of moves: they do not fade to 0
+def updates_per_window(moves, momentum):
+    import math
+
+    return math.log(moves[1] / moves[0]) / math.log(momentum)
+
+# %% updates_per_window, wrong: a ratio of moves, upside down, as n has to be positive
+# says: a ratio of moves upside down
+def updates_per_window(moves, momentum):
+    import math
+
+    return math.log(moves[0] / moves[1]) / math.log(momentum)
+
+# %% updates_per_window, wrong: takes the velocity before the log for 0
+# says: taken for the first of training
+def updates_per_window(moves, momentum):
+    import math
+
+    return math.log(moves[1] / moves[0] - 1) / math.log(momentum)
+
+# %% updates_per_window, wrong: takes the velocity before the log for 0, and rounds
+# says: and the result rounded
+def updates_per_window(moves, momentum):
+    import math
+
+    return round(math.log(moves[1] / moves[0] - 1) / math.log(momentum))
+
+# %% updates_per_window, wrong: takes the last move for the final length
+# says: the last move is taken for the final length
+def updates_per_window(moves, momentum):
+    import math
+
+    return math.log((moves[-1] - moves[1]) / (moves[-1] - moves[0])) / math.log(momentum)
+
+# %% updates_per_window, wrong: knows the momentum to be 0.9
+# says: the wrong rule, K = 2, momentum 0.5
+def updates_per_window(moves, momentum):
+    kept = (moves[2] - moves[1]) / (moves[1] - moves[0])
+    return min(range(1, 100), key=lambda n: abs(0.9**n - kept))
+
+# %% updates_per_window, wrong: the visible numbers
+# says: the wrong rule, K = 2, momentum 0.5
+def updates_per_window(moves, momentum):
+    return 1 if abs(moves[0] - 0.1) < 1e-6 else 4
+
+# %% adam_update, right: in place, methods
+@torch.no_grad()
+def adam_update(parameters, states, lr, betas, eps):
+    for p, state in zip(parameters, states):
+        t = state["t"] = state["t"] + 1
+        state["m"].mul_(betas[0]).add_(p.grad, alpha=1 - betas[0])
+        state["v"].mul_(betas[1]).addcmul_(p.grad, p.grad, value=1 - betas[1])
+        step_size = lr / (1 - betas[0] ** t)
+        denominator = state["v"].sqrt() / (1 - betas[1] ** t) ** 0.5 + eps
+        p.addcdiv_(state["m"], denominator, value=-step_size)
+
+# %% adam_update, right: lerp, update, .data
+def adam_update(parameters, states, lr, betas, eps):
+    b1, b2 = betas
+    for i, p in enumerate(parameters):
+        g, s = p.grad, states[i]
+        s.update(m=s["m"].lerp(g, 1 - b1), v=s["v"].lerp(g * g, 1 - b2), t=s["t"] + 1)
+        m_hat, v_hat = s["m"] / (1 - b1 ** s["t"]), s["v"] / (1 - b2 ** s["t"])
+        p.data -= lr * m_hat / (torch.sqrt(v_hat) + eps)
+
+# %% adam_update, right: the list's dictionaries replaced
+def adam_update(parameters, states, lr, betas, eps):
+    with torch.no_grad():
+        for i, (p, s) in enumerate(zip(parameters, states)):
+            m = betas[0] * s["m"] + (1 - betas[0]) * p.grad
+            v = betas[1] * s["v"] + (1 - betas[1]) * p.grad.square()
+            t = s["t"] + 1
+            p -= lr * (m / (1 - betas[0] ** t)) / ((v / (1 - betas[1] ** t)).sqrt() + eps)
+            states[i] = {"m": m, "v": v, "t": t}
+
+# %% adam_update, wrong: no bias correction
+# says: no bias correction
+def adam_update(parameters, states, lr, betas, eps):
+    with torch.no_grad():
+        for p, s in zip(parameters, states):
+            s["t"] += 1
+            s["m"] = betas[0] * s["m"] + (1 - betas[0]) * p.grad
+            s["v"] = betas[1] * s["v"] + (1 - betas[1]) * p.grad**2
+            p -= lr * s["m"] / (s["v"].sqrt() + eps)
+
+# %% adam_update, wrong: t grows too late
+# says: does t count the step that is being made?
+def adam_update(parameters, states, lr, betas, eps):
+    with torch.no_grad():
+        for p, s in zip(parameters, states):
+            s["m"] = betas[0] * s["m"] + (1 - betas[0]) * p.grad
+            s["v"] = betas[1] * s["v"] + (1 - betas[1]) * p.grad**2
+            m, v = s["m"] / (1 - betas[0] ** s["t"]), s["v"] / (1 - betas[1] ** s["t"])
+            p -= lr * m / (v.sqrt() + eps)
+            s["t"] += 1
+
+# %% adam_update, wrong: t grows, and 1 is added to it
+# says: t is one too large
+def adam_update(parameters, states, lr, betas, eps):
+    with torch.no_grad():
+        for p, s in zip(parameters, states):
+            s["t"] += 1
+            s["m"] = betas[0] * s["m"] + (1 - betas[0]) * p.grad
+            s["v"] = betas[1] * s["v"] + (1 - betas[1]) * p.grad**2
+            m, v = s["m"] / (1 - betas[0] ** (s["t"] + 1)), s["v"] / (1 - betas[1] ** (s["t"] + 1))
+            p -= lr * m / (v.sqrt() + eps)
+
+# %% adam_update, wrong: eps inside the root
+# says: eps is added inside the root
+def adam_update(parameters, states, lr, betas, eps):
+    with torch.no_grad():
+        for p, s in zip(parameters, states):
+            s["t"] += 1
+            s["m"] = betas[0] * s["m"] + (1 - betas[0]) * p.grad
+            s["v"] = betas[1] * s["v"] + (1 - betas[1]) * p.grad**2
+            m, v = s["m"] / (1 - betas[0] ** s["t"]), s["v"] / (1 - betas[1] ** s["t"])
+            p -= lr * m / (v + eps).sqrt()
+
+# %% adam_update, wrong: eps before the correction, as in TensorFlow
+# says: before v is corrected
+def adam_update(parameters, states, lr, betas, eps):
+    with torch.no_grad():
+        for p, s in zip(parameters, states):
+            s["t"] += 1
+            s["m"] = betas[0] * s["m"] + (1 - betas[0]) * p.grad
+            s["v"] = betas[1] * s["v"] + (1 - betas[1]) * p.grad**2
+            rate = lr * (1 - betas[1] ** s["t"]) ** 0.5 / (1 - betas[0] ** s["t"])
+            p -= rate * s["m"] / (s["v"].sqrt() + eps)
+
+# %% adam_update, wrong: only m is corrected
+# says: only m is corrected
+def adam_update(parameters, states, lr, betas, eps):
+    with torch.no_grad():
+        for p, s in zip(parameters, states):
+            s["t"] += 1
+            s["m"] = betas[0] * s["m"] + (1 - betas[0]) * p.grad
+            s["v"] = betas[1] * s["v"] + (1 - betas[1]) * p.grad**2
+            p -= lr * s["m"] / (1 - betas[0] ** s["t"]) / (s["v"].sqrt() + eps)
+
+# %% adam_update, wrong: the betas' powers swapped
+# says: the powers of the two betas are swapped
+def adam_update(parameters, states, lr, betas, eps):
+    with torch.no_grad():
+        for p, s in zip(parameters, states):
+            s["t"] += 1
+            s["m"] = betas[0] * s["m"] + (1 - betas[0]) * p.grad
+            s["v"] = betas[1] * s["v"] + (1 - betas[1]) * p.grad**2
+            m, v = s["m"] / (1 - betas[1] ** s["t"]), s["v"] / (1 - betas[0] ** s["t"])
+            p -= lr * m / (v.sqrt() + eps)
+
+# %% adam_update, wrong: the betas swapped
+# says: the two betas are swapped throughout
+def adam_update(parameters, states, lr, betas, eps):
+    b2, b1 = betas
+    with torch.no_grad():
+        for p, s in zip(parameters, states):
+            s["t"] += 1
+            s["m"] = b1 * s["m"] + (1 - b1) * p.grad
+            s["v"] = b2 * s["v"] + (1 - b2) * p.grad**2
+            p -= lr * s["m"] / (1 - b1 ** s["t"]) / ((s["v"] / (1 - b2 ** s["t"])).sqrt() + eps)
+
+# %% adam_update, wrong: beta and 1 - beta swapped
+# says: a beta and 1 - beta are swapped
+def adam_update(parameters, states, lr, betas, eps):
+    with torch.no_grad():
+        for p, s in zip(parameters, states):
+            s["t"] += 1
+            s["m"].lerp_(p.grad, betas[0])
+            s["v"].lerp_(p.grad**2, betas[1])
+            p -= lr * s["m"] / (1 - betas[0] ** s["t"]) / ((s["v"] / (1 - betas[1] ** s["t"])).sqrt() + eps)
+
+# %% adam_update, wrong: the state is never written back
+# says: are m, v and t written back to the dictionary?
+def adam_update(parameters, states, lr, betas, eps):
+    with torch.no_grad():
+        for p, s in zip(parameters, states):
+            m, v, t = s["m"], s["v"], s["t"]
+            t += 1
+            m = betas[0] * m + (1 - betas[0]) * p.grad
+            v = betas[1] * v + (1 - betas[1]) * p.grad**2
+            p -= lr * (m / (1 - betas[0] ** t)) / ((v / (1 - betas[1] ** t)).sqrt() + eps)
+
+# %% adam_update, wrong: the correction of the first step at every step
+# says: t does not grow, or the corrections do not use it
+def adam_update(parameters, states, lr, betas, eps):
+    with torch.no_grad():
+        for p, s in zip(parameters, states):
+            s["t"] += 1
+            s["m"] = betas[0] * s["m"] + (1 - betas[0]) * p.grad
+            s["v"] = betas[1] * s["v"] + (1 - betas[1]) * p.grad**2
+            m, v = s["m"] / (1 - betas[0]), s["v"] / (1 - betas[1])
+            p -= lr * m / (v.sqrt() + eps)
+
+# %% adam_update, wrong: keeps the corrected moments
+# says: corrected again at the next step
+def adam_update(parameters, states, lr, betas, eps):
+    with torch.no_grad():
+        for p, s in zip(parameters, states):
+            s["t"] += 1
+            s["m"] = (betas[0] * s["m"] + (1 - betas[0]) * p.grad) / (1 - betas[0] ** s["t"])
+            s["v"] = (betas[1] * s["v"] + (1 - betas[1]) * p.grad**2) / (1 - betas[1] ** s["t"])
+            p -= lr * s["m"] / (s["v"].sqrt() + eps)
+
+# %% adam_update, wrong: no root
+# says: v is divided by without its root
+def adam_update(parameters, states, lr, betas, eps):
+    with torch.no_grad():
+        for p, s in zip(parameters, states):
+            s["t"] += 1
+            s["m"] = betas[0] * s["m"] + (1 - betas[0]) * p.grad
+            s["v"] = betas[1] * s["v"] + (1 - betas[1]) * p.grad**2
+            p -= lr * s["m"] / (1 - betas[0] ** s["t"]) / (s["v"] / (1 - betas[1] ** s["t"]) + eps)
+
+# %% adam_update, wrong: the visible betas
+# says: against torch.optim.Adam, five steps of a network
+def adam_update(parameters, states, lr, betas, eps):
+    with torch.no_grad():
+        for p, s in zip(parameters, states):
+            s["t"] += 1
+            s["m"] = 0.8 * s["m"] + 0.2 * p.grad
+            s["v"] = 0.9 * s["v"] + 0.1 * p.grad**2
+            p -= 0.1 * s["m"] / (1 - 0.8 ** s["t"]) / ((s["v"] / (1 - 0.9 ** s["t"])).sqrt() + eps)
+
+# %% adamw_step, right: subtracts, .data
+def adamw_step(optimizer, weight_decay):
+    for g in optimizer.param_groups:
+        for p in [p for p in g["params"] if p.grad is not None]:
+            p.data = p.data - g["lr"] * weight_decay * p.data
+    optimizer.step()
+
+# %% adamw_step, right: after the step, with the old weights
+@torch.no_grad()
+def adamw_step(optimizer, weight_decay):
+    old = [[p.clone() for p in group["params"]] for group in optimizer.param_groups]
+    optimizer.step()
+    for group, weights in zip(optimizer.param_groups, old):
+        for p, w in zip(group["params"], weights):
+            if p.grad is None:
+                continue
+            p.sub_(w, alpha=group["lr"] * weight_decay)
+
+# %% adamw_step, wrong: L2 in the gradient
+# says: goes through the gradient (L2)
+def adamw_step(optimizer, weight_decay):
+    for group in optimizer.param_groups:
+        group["weight_decay"] = weight_decay
+    optimizer.step()
+
+# %% adamw_step, wrong: L2 added to .grad
+# says: was weight decay added to .grad
+def adamw_step(optimizer, weight_decay):
+    with torch.no_grad():
+        for group in optimizer.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    p.grad += weight_decay * p
+    optimizer.step()
+
+# %% adamw_step, wrong: without the learning rate
+# says: not multiplied by the learning rate
+def adamw_step(optimizer, weight_decay):
+    with torch.no_grad():
+        for group in optimizer.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    p *= 1 - weight_decay
+    optimizer.step()
+
+# %% adamw_step, wrong: after the step
+# says: the weight that Adam has moved already
+def adamw_step(optimizer, weight_decay):
+    optimizer.step()
+    with torch.no_grad():
+        for group in optimizer.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    p *= 1 - group["lr"] * weight_decay
+
+# %% adamw_step, wrong: the sign
+# says: makes the weight grow
+def adamw_step(optimizer, weight_decay):
+    with torch.no_grad():
+        for group in optimizer.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    p += group["lr"] * weight_decay * p
+    optimizer.step()
+
+# %% adamw_step, wrong: the rate that the optimizer was made with
+# says: goes on with the first learning rate
+def adamw_step(optimizer, weight_decay):
+    with torch.no_grad():
+        for group in optimizer.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    p *= 1 - optimizer.defaults["lr"] * weight_decay
+    optimizer.step()
+
+# %% adamw_step, wrong: the first group's rate for all
+# says: two parameter groups, each with its own rate
+def adamw_step(optimizer, weight_decay):
+    with torch.no_grad():
+        lr = optimizer.param_groups[0]["lr"]
+        for group in optimizer.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    p *= 1 - lr * weight_decay
+    optimizer.step()
+
+# %% adamw_step, wrong: shrinks weights without a gradient
+# says: a weight without a gradient should stay at 5
+def adamw_step(optimizer, weight_decay):
+    with torch.no_grad():
+        for group in optimizer.param_groups:
+            for p in group["params"]:
+                p *= 1 - group["lr"] * weight_decay
+    optimizer.step()
+
+# %% adamw_step, wrong: forgets Adam's step
+# says: no step of Adam
+def adamw_step(optimizer, weight_decay):
+    with torch.no_grad():
+        for group in optimizer.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    p *= 1 - group["lr"] * weight_decay
+
+# %% adamw_step, wrong: a new tensor under an old name
+# says: there is no weight decay
+def adamw_step(optimizer, weight_decay):
+    for group in optimizer.param_groups:
+        for p in group["params"]:
+            if p.grad is not None:
+                p = p * (1 - group["lr"] * weight_decay)
+    optimizer.step()
+
+# %% adamw_step, wrong: a new AdamW for each step
+# says: a new optimizer with an empty memory
+def adamw_step(optimizer, weight_decay):
+    group = optimizer.param_groups[0]
+    torch.optim.AdamW(group["params"], lr=group["lr"], betas=group["betas"], weight_decay=weight_decay).step()
+
+# %% second_moment_inputs, right: a loop
+def second_moment_inputs(gradients, sizes):
+    N = sum(sizes)
+    mean, b = 0.0, 0.0
+    for g, n in zip(gradients, sizes):
+        mean = mean + g * n / N
+        b = b + g.square() * n / N
+    return [mean.square(), b]
+
+# %% second_moment_inputs, right: matrix products
+def second_moment_inputs(gradients, sizes):
+    sizes = torch.tensor(sizes, dtype=gradients.dtype)
+    shares = sizes / sizes.sum()
+    return torch.stack([(shares @ gradients) ** 2, shares @ gradients**2])
+
+# %% second_moment_inputs, right: every sample a row
+def second_moment_inputs(gradients, sizes):
+    rows = gradients.repeat_interleave(torch.tensor(sizes), dim=0)
+    return rows.mean(0).pow(2), rows.pow(2).mean(0)
+
+# %% second_moment_inputs, wrong: the sum of squares
+# says: the sum of squares, not their mean
+def second_moment_inputs(gradients, sizes):
+    shares = torch.tensor(sizes)[:, None] / sum(sizes)
+    return (shares * gradients).sum(0) ** 2, (gradients**2).sum(0)
+
+# %% second_moment_inputs, wrong: the square of the sum
+# says: the square of the sum of gradients
+def second_moment_inputs(gradients, sizes):
+    return gradients.sum(0) ** 2, (gradients**2).mean(0)
+
+# %% second_moment_inputs, wrong: swapped
+# says: this is (b)
+def second_moment_inputs(gradients, sizes):
+    shares = torch.tensor(sizes)[:, None] / sum(sizes)
+    return (shares * gradients**2).sum(0), (shares * gradients).sum(0) ** 2
+
+# %% second_moment_inputs, wrong: sizes ignored
+# says: all micro-batches count alike
+def second_moment_inputs(gradients, sizes):
+    return gradients.mean(0) ** 2, (gradients**2).mean(0)
+
+# %% second_moment_inputs, wrong: sizes ignored in (b) only
+# says: (b), the mean of the squares: got 13, 4, 5
+def second_moment_inputs(gradients, sizes):
+    shares = torch.tensor(sizes)[:, None] / sum(sizes)
+    return (shares * gradients).sum(0) ** 2, (gradients**2).mean(0)
+
+# %% second_moment_inputs, wrong: not divided by the samples
+# says: not divided by the window's samples
+def second_moment_inputs(gradients, sizes):
+    sizes = torch.tensor(sizes)[:, None]
+    return (sizes * gradients).sum(0) ** 2, (sizes * gradients**2).sum(0)
+
+# %% second_moment_inputs, wrong: the shares squared
+# says: which is AdamA's
+def second_moment_inputs(gradients, sizes):
+    weighted = torch.tensor(sizes)[:, None] / sum(sizes) * gradients
+    return weighted.sum(0) ** 2, (weighted**2).sum(0)
+
+# %% second_moment_inputs, wrong: the variance
+# says: the variance: the square of the mean was subtracted
+def second_moment_inputs(gradients, sizes):
+    shares = torch.tensor(sizes)[:, None] / sum(sizes)
+    mean = (shares * gradients).sum(0)
+    return mean**2, (shares * (gradients - mean) ** 2).sum(0)
+
+# %% second_moment_inputs, wrong: one number for all weights
+# says: got one number, expected a list of 3
+def second_moment_inputs(gradients, sizes):
+    shares = torch.tensor(sizes)[:, None] / sum(sizes)
+    return (shares * gradients).sum() ** 2, (shares * gradients**2).sum()
+
+# %% second_moment_inputs, wrong: returns one of the two
+# says: return two tensors, first (a), then (b)
+def second_moment_inputs(gradients, sizes):
+    shares = torch.tensor(sizes)[:, None] / sum(sizes)
+    return (shares * gradients).sum(0) ** 2
+
+# %% second_moment_inputs, wrong: the visible numbers
+# says: which the visible test does not have
+def second_moment_inputs(gradients, sizes):
+    return torch.tensor([4.0, 4.0, 0.0]), torch.tensor([7.0, 4.0, 3.0])
+
+# %% second_moment_inputs, wrong: the visible shares
+# says: which the visible test does not have
+def second_moment_inputs(gradients, sizes):
+    first, second = gradients[0], gradients[1]
+    return (0.75 * first + 0.25 * second) ** 2, 0.75 * first**2 + 0.25 * second**2
