@@ -41,7 +41,7 @@ class SavedForBackward:
     @property
     def bytes(self) -> int:
         total = reached = 0
-        for start, end in sorted(+self._kept):
+        for start, end in sorted(self._kept):
             total += max(0, end - max(start, reached))
             reached = max(reached, end)
         return total
@@ -50,9 +50,14 @@ class SavedForBackward:
         kept, extent = _Kept(tensor), _extent(tensor)
         if extent not in self._there_anyway:
             self._kept[extent] += 1
-            weakref.finalize(kept, self._kept.subtract, [extent])
+            weakref.finalize(kept, self._let_go, extent)
             self.peak = max(self.peak, self.bytes)
         return kept
+
+    def _let_go(self, extent: tuple[int, int]) -> None:
+        self._kept[extent] -= 1
+        if not self._kept[extent]:
+            del self._kept[extent]
 
 
 class _Kept:

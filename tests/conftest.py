@@ -5,7 +5,7 @@ from collections import Counter
 GRADED = {
     "test_a_right_answer_gets_all_marks": "right answers that get all marks",
     "test_a_wrong_answer_loses_marks_and_is_told_why": "wrong answers that lose marks and are told why",
-    "test_the_solution_gets_all_marks_and_the_stub_none": "exercises whose solution gets all marks, and whose stub none",
+    "test_the_solution_gets_all_marks_and_the_stub_none": "exercises whose solution gets all marks and the stub none",
 }
 
 

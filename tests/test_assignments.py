@@ -114,7 +114,7 @@ def course(tmp_path_factory):
 
 
 def run(course, *arguments):
-    command = [sys.executable, ASSIGNMENTS / "grading.py", *arguments, "--course", course, "--seconds", "20"]
+    command = [sys.executable, ASSIGNMENTS / "grading.py", *arguments, "--course", course, "--seconds", "15"]
     return subprocess.run(command, capture_output=True, text=True)
 
 

@@ -1,7 +1,9 @@
 """Makes what students get, and grades what they hand in.
 
-    python grading.py release          writes release/ from source/
-    python grading.py grade [NAME ...] grades submitted/STUDENT/NAME/NAME.ipynb, of all assignments or of those named
+    python grading.py release [NAME ...]  writes release/ from source/
+    python grading.py grade [NAME ...]    grades submitted/STUDENT/NAME/NAME.ipynb
+
+Both take all assignments unless some are named.
 
 `grade` writes scores.csv, and feedback/STUDENT/NAME/NAME.html. What was graded before is graded again only if it was
 handed in anew or the assignment has changed; marks given by hand are kept.
@@ -60,12 +62,19 @@ class Course:
     def gradebook(self) -> Gradebook:
         return Gradebook(self.nbgrader.coursedir.db_url, self.nbgrader.coursedir.course_id)
 
-    def release(self) -> None:
+    def release(self, names: list[str]) -> None:
         """Writes release/ from source/. Raises RuntimeError, with nbgrader's log, if an assignment is not valid."""
-        for name in self.assignments:
+        for name in names:
             done = self.nbgrader.generate_assignment(name, force=True)
             if not done["success"]:
                 raise RuntimeError(f"{name} could not be generated:\n{done.get('error') or ''}{done['log']}")
+
+    def is_released(self, name: str) -> bool:
+        """Whether release/ and the gradebook have the assignment as it stands in source/."""
+        source, release = (self.root / folder / name / f"{name}.ipynb" for folder in ("source", "release"))
+        with self.gradebook() as gradebook:
+            known = name in {assignment.name for assignment in gradebook.assignments}
+        return known and release.exists() and _changed(release) >= _changed(source)
 
     def grade(self, names: list[str]) -> Iterator[Score]:
         """Grades the submissions to the assignments `names`, one at a time; none can stop the others."""
@@ -120,7 +129,7 @@ def _locked_cells(path: Path) -> dict[str, tuple[str, int]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("command", choices=["release", "grade"])
-    parser.add_argument("names", nargs="*", metavar="NAME", help="assignments to grade, all unless given")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="assignments, all unless given")
     parser.add_argument("--course", type=Path, default=HERE, help="a folder with source/ and submitted/")
     parser.add_argument("--seconds", type=int, help="how long one cell may run, 30 unless given")
     arguments = parser.parse_args()
@@ -129,9 +138,12 @@ def main() -> None:
     unknown = sorted(set(arguments.names) - set(course.assignments))
     if unknown:
         parser.error(f"no assignment is named {', '.join(unknown)}: there are {', '.join(course.assignments)}")
-    course.release()
-    if arguments.command == "grade":
-        write_scores(course, arguments.names or course.assignments)
+    names = arguments.names or course.assignments
+    if arguments.command == "release":
+        course.release(names)
+    else:
+        course.release([name for name in names if not course.is_released(name)])
+        write_scores(course, names)
 
 
 def write_scores(course: Course, names: list[str]) -> None:
