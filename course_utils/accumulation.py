@@ -81,6 +81,9 @@ def cross_entropy_mean(
     return MeanLoss(total, count)
 
 
+_CROSS_ENTROPY = cross_entropy_mean()
+
+
 def mean_squared_error() -> MeanLoss:
     """torch.nn.functional.mse_loss with reduction="mean", which divides by the number of elements.
 
@@ -117,7 +120,7 @@ def backward(
     instance_of(Callable, model=model)
     instance_of(MeanLoss | None, loss=loss)
     instance_of(Callable | None, scale=scale)
-    window, loss = pairs("window", window), loss or cross_entropy_mean()
+    window, loss = pairs("window", window), loss or _CROSS_ENTROPY
     device = None if device is None else torch.device(device)
     divisor = sum(loss.count(targets) for _, targets in window)
     if not divisor > 0:
