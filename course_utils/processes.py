@@ -131,7 +131,11 @@ def _failure(folder: Path, code: int) -> str:
 
 
 def _be_a_rank(script: str) -> None:
-    """Runs `script` as __main__, in a process that ends as soon as its standard input does."""
+    """Runs `script` as __main__, in a process that ends as soon as its standard input does.
+
+    A script that has run to its end ends the process at once, without what Python does at exit: there PyTorch's own
+    threads can abort a process whose work is done ("terminate called without an active exception", exit code -6).
+    """
 
     def watch() -> None:
         os.read(0, 1)
@@ -140,6 +144,9 @@ def _be_a_rank(script: str) -> None:
     threading.Thread(target=watch, daemon=True).start()
     sys.argv = [script]
     runpy.run_path(script, run_name="__main__")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 if __name__ == "__main__":

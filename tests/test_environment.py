@@ -140,7 +140,7 @@ def code_of(path):
         (["notebooks/assignments/source/*/*.ipynb"], []),
         (["notebooks/assignments/*.py"], ["grading"]),
         (["tests/*.py"], ["test", "grading"]),
-        (["benchmarks/*.py"], ["frameworks"]),
+        (["benchmarks/*.py"], ["frameworks", "test"]),
     ],
 )
 def test_every_import_is_declared(files, extras):
@@ -149,7 +149,7 @@ def test_every_import_is_declared(files, extras):
     declared = requirements(
         [*PROJECT["dependencies"], *chain(*(PROJECT["optional-dependencies"][extra] for extra in extras))]
     )
-    foreign = modules - set(sys.stdlib_module_names) - {"course_utils", "tests"}
+    foreign = modules - set(sys.stdlib_module_names) - {"course_utils", "tests", "benchmarks"}
     assert {MODULE_NAMES.get(module, module) for module in foreign} - set(declared) == set()
 
 
