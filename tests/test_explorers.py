@@ -1,5 +1,6 @@
 """course_utils.explorers: what is computed, what is said, and that controls, picture and sentence go together."""
 
+import inspect
 import math
 import re
 
@@ -8,7 +9,7 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from course_utils import explorers
+from course_utils import explorers, plotting
 from course_utils.data import Split
 from course_utils.explorers import (
     adam,
@@ -21,6 +22,7 @@ from course_utils.explorers import (
     scheduling,
     weights,
 )
+from course_utils.explorers.stage import Stage
 from course_utils.memory import SavedForBackward
 from course_utils.models import deep_mlp, mlp
 from course_utils.optimizers import MomentumPerMicroBatch
@@ -44,6 +46,67 @@ def test_an_explorer_redraws_picture_and_sentence():
     assert picture.startswith(b"\x89PNG") and sentence == "The line ends at 1 &lt; 9."
     explorer.controls["level"].value = 2
     assert bytes(explorer.picture.value) != picture and "ends at 2" in explorer.sentence.value
+
+
+def plot_on(figure):
+    figure.subplots_adjust(bottom=0.3)
+    axes = figure.subplots()
+    axes.set(title="a scene", ylim=(0, 4))
+    axes.text(0.2, 0.8, "still", transform=axes.transAxes)
+    return axes
+
+
+def play(axes, end):
+    axes.plot([0.1 * end, 0.9 * end], [1, 2])
+    axes.set_xlim(0, end)
+
+
+def test_a_stage_looks_like_any_figure_and_forgets():
+    stage = Stage(figsize=(3, 2))
+    stage.animate(plot_on(stage).xaxis, "an axis")
+    for end in (3, 700, 3):
+        play(stage.empty().axes[0], end)
+        figure = Figure(figsize=(3, 2), layout="none")
+        play(plot_on(figure), end)
+        figure.axes[0].set_xlabel("an axis")
+        assert plotting.png(stage) == plotting.png(figure)
+    assert len(stage.axes[0].lines) == 1 and stage.dpi == figure.dpi
+
+
+@pytest.mark.parametrize(
+    ("module", "make"),
+    [
+        (adam, explorers.second_moment),
+        (clearing, explorers.zero_grad),
+        (cloud, lambda images: explorers.gradient_cloud(images, mlp(hidden=4))),
+        (digits, explorers.average_digit),
+        (momentum, explorers.valley),
+        (planner, explorers.memory_planner),
+        (scaling, explorers.noisy_quadratic),
+        (scheduling, explorers.plateau),
+        (weights, explorers.modulo_loop),
+        (weights, explorers.four_loops),
+    ],
+)
+def test_a_picture_depends_on_nothing_but_the_values(module, make, digit_images):
+    def change(control):
+        if isinstance(control, widgets.Dropdown):
+            control.index = 1
+        elif isinstance(control, widgets.Text):
+            control.value += " step zero_grad" + 5 * " backward step"
+        else:
+            control.value = 0.1 if control.value == control.max else control.max
+
+    module._stage.cache_clear()
+    explorer = make(digit_images) if inspect.signature(make).parameters else make()
+    at_first = {name: control.value for name, control in explorer.controls.items()}
+    picture = bytes(explorer.picture.value)
+    for control in explorer.controls.values():
+        change(control)
+    changed = bytes(explorer.picture.value)
+    for name, value in at_first.items():
+        explorer.controls[name].value = value
+    assert bytes(explorer.picture.value) == picture != changed
 
 
 def test_an_explorer_stands_in_for_itself_where_nothing_runs():

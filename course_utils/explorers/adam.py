@@ -1,14 +1,18 @@
 """Lesson 08: the length of Adam's steps with the square of the mean, and with the mean of the squares."""
 
+import functools
+
 import ipywidgets as widgets
 import torch
 from matplotlib.figure import Figure
 
 from course_utils.arguments import positive_integer, real_number
 from course_utils.explorers.explorer import Explorer, slider
+from course_utils.explorers.stage import Stage
 from course_utils.plotting import COLORS
 
 WINDOWS = 2_000
+CURVES = {"(a) square of the mean": "right", "(b) mean of the squares": "weight"}
 
 
 def second_moment() -> Explorer:
@@ -34,24 +38,32 @@ def simulated_step_lengths(signal: float, steps: int) -> tuple[float, float]:
     return (m / a.sqrt()).item(), (m / b.sqrt()).item()
 
 
-def draw_second_moment(signal: float, steps: int) -> tuple[Figure, str]:
-    """Both lengths over three decades of signal-to-noise ratio, with dots at `signal`."""
-    a, b = step_lengths(signal, steps)
-    figure = Figure(figsize=(6.5, 3.4), layout="none")
-    figure.subplots_adjust(0.1, 0.15, 0.97, 0.9)
-    axes = figure.subplots()
-    decades = torch.linspace(-2, 1, 61, dtype=torch.float64)
-    for place, (name, color) in enumerate([("(a) square of the mean", "right"), ("(b) mean of the squares", "weight")]):
-        lengths = [step_lengths(10**x, steps)[place] for x in decades.tolist()]
-        axes.plot(decades.numpy(), lengths, color=COLORS[color])
-        found = simulated_step_lengths(signal, steps)[place]
-        axes.plot(torch.tensor(signal).log10().item(), found, "o", color=COLORS[color])
+@functools.cache
+def _stage() -> Stage:
+    stage = Stage(figsize=(6.5, 3.4))
+    stage.subplots_adjust(0.1, 0.15, 0.97, 0.9)
+    axes = stage.subplots()
+    for place, (name, color) in enumerate(CURVES.items()):
         axes.text(-1.95, 0.95 - 0.1 * place, name, color=COLORS[color])
     axes.set(xlim=(-2, 1), ylim=(0, 1.1), xticks=[-2, -1, 0, 1], yticks=[0, 0.5, 1], ylabel="step in learning rates")
     axes.set_xticklabels(["0.01", "0.1", "1", "10"])
     axes.set_xlabel("signal to noise of a micro-batch")
+    return stage
+
+
+def draw_second_moment(signal: float, steps: int) -> tuple[Figure, str]:
+    """Both lengths over three decades of signal-to-noise ratio, with dots at `signal`."""
+    a, b = step_lengths(signal, steps)
+    stage = _stage().empty()
+    [axes] = stage.axes
+    decades = torch.linspace(-2, 1, 61, dtype=torch.float64)
+    for place, color in enumerate(CURVES.values()):
+        lengths = [step_lengths(10**x, steps)[place] for x in decades.tolist()]
+        axes.plot(decades.numpy(), lengths, color=COLORS[color])
+        found = simulated_step_lengths(signal, steps)[place]
+        axes.plot(torch.tensor(signal).log10().item(), found, "o", color=COLORS[color])
     sentence = (
         f"Signal to noise {signal:.3g}, K = {steps}: (a) takes steps of {a:.3f} learning rates, (b) of {b:.3f}; "
         f"the second moment of (b) is {(a / b) ** 2:.1f} times that of (a)."
     )
-    return figure, sentence
+    return stage, sentence

@@ -1,5 +1,6 @@
 """Lesson 02: what the gradient holds while nobody, or somebody, clears it."""
 
+import functools
 from collections.abc import Callable
 
 import ipywidgets as widgets
@@ -8,6 +9,7 @@ from matplotlib.figure import Figure
 
 from course_utils.arguments import iterator, real_number
 from course_utils.explorers.explorer import Explorer, slider
+from course_utils.explorers.stage import Stage
 from course_utils.plotting import COLORS
 
 LINES = ("backward", "step", "zero_grad")
@@ -62,24 +64,36 @@ def run_lines(lines: list[str], learning_rate: float) -> tuple[list[float], list
     return weights, gradients
 
 
+@functools.cache
+def _stage() -> Stage:
+    stage = Stage(figsize=(8, 3.2))
+    stage.subplots_adjust(0.06, 0.27, 0.93, 0.9)
+    valley, history = stage.subplots(1, 2, width_ratios=[1, 1.6])
+    valley.set_title("loss w²/2")
+    valley.locator_params(nbins=4)
+    history.locator_params(axis="y", nbins=4)
+    history.set_title("after each line")
+    stage.animate(valley.xaxis, "weight w")
+    for axis in (valley.yaxis, history.xaxis, history.yaxis):
+        stage.animate(axis)
+    return stage
+
+
 def draw_zero_grad(program: str, learning_rate: float) -> tuple[Figure, str]:
     """The weight on its valley, and weight and gradient after each line of `program` (names in LINES, with spaces)."""
     lines = program.replace("()", "").replace(",", " ").split()
-    figure = Figure(figsize=(8, 3.2), layout="none")
-    figure.subplots_adjust(0.06, 0.27, 0.93, 0.9)
     try:
         weights, gradients = run_lines(lines, learning_rate)
     except ValueError as error:
-        return figure, f"Nothing was run: {error}."
-    valley, history = figure.subplots(1, 2, width_ratios=[1, 1.6])
+        return Figure(figsize=(8, 3.2), layout="none"), f"Nothing was run: {error}."
+    stage = _stage().empty()
+    valley, history = stage.axes
 
     reach = max(1.4, *map(abs, weights)) * 1.1
     slope = torch.linspace(-reach, reach, 200)
     valley.plot(slope, slope**2 / 2, color=COLORS["reference"], linewidth=1)
     valley.plot(weights, [w**2 / 2 for w in weights], "o-", color=COLORS["weight"], alpha=0.35, markersize=4)
     valley.plot(weights[-1], weights[-1] ** 2 / 2, "o", color=COLORS["weight"], markersize=9)
-    valley.set(xlabel="weight w", title="loss w²/2")
-    valley.locator_params(nbins=4)
 
     places = range(len(weights))
     history.axhline(0, color=COLORS["reference"], linewidth=0.8)
@@ -87,8 +101,6 @@ def draw_zero_grad(program: str, learning_rate: float) -> tuple[Figure, str]:
         history.plot(places, values, marker, color=COLORS[color])
         history.annotate(name, (places[-1], values[-1]), (7, -3), textcoords="offset points", color=COLORS[color])
     history.set_xticks(places, ["start", *lines], rotation=60, fontsize=8)
-    history.locator_params(axis="y", nbins=4)
-    history.set_title("after each line")
 
     held = lines[len(lines) - lines[::-1].index("zero_grad") :] if "zero_grad" in lines else lines
     backwards = held.count("backward")
@@ -101,4 +113,4 @@ def draw_zero_grad(program: str, learning_rate: float) -> tuple[Figure, str]:
         )
     else:
         state = ".grad is None, so step() would not move it."
-    return figure, f"After {len(lines)} line{'s' * (len(lines) != 1)} the weight is {weights[-1]:+.3f} and {state}"
+    return stage, f"After {len(lines)} line{'s' * (len(lines) != 1)} the weight is {weights[-1]:+.3f} and {state}"

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from course_utils.arguments import instance_of
 from course_utils.data import Split, number_of_samples
 from course_utils.explorers.explorer import Explorer, slider
+from course_utils.explorers.stage import Stage
 from course_utils.plotting import COLORS
 
 
@@ -45,6 +46,16 @@ def plane(gradients: torch.Tensor) -> torch.Tensor:
     return torch.stack([along, across], dim=1)
 
 
+@functools.cache
+def _stage() -> Stage:
+    stage = Stage(figsize=(5.2, 3.4))
+    stage.subplots_adjust(0.09, 0.1, 0.98, 0.92)
+    axes = stage.subplots()
+    axes.set(xlim=(-4, 6), ylim=(-5, 5), title="gradients of 100 batches; arrow: of all samples")
+    axes.locator_params(nbins=4)
+    return stage
+
+
 def draw_gradient_cloud(gradients: torch.Tensor, plane: torch.Tensor, doublings: int) -> tuple[Figure, str]:
     """100 batches of 2^doublings samples, drawn with replacement; `gradients` has a row for each sample."""
     batch_size, samples = 2**doublings, len(gradients)
@@ -55,15 +66,12 @@ def draw_gradient_cloud(gradients: torch.Tensor, plane: torch.Tensor, doublings:
     distance = (cloud - mean).norm(dim=1).square().mean().sqrt() / mean.norm()
     same_way = ((cloud @ mean) / cloud.norm(dim=1) / mean.norm() > 0.5**0.5).sum().item()
 
-    figure = Figure(figsize=(5.2, 3.4), layout="none")
-    figure.subplots_adjust(0.09, 0.1, 0.98, 0.92)
-    axes = figure.subplots()
+    stage = _stage().empty()
+    [axes] = stage.axes
     axes.plot(*(cloud @ plane / mean.norm()).T.numpy(), "o", color=COLORS["gradient"], alpha=0.5, markersize=4)
     axes.annotate("", (1, 0), (0, 0), arrowprops={"arrowstyle": "-|>", "color": COLORS["right"], "lw": 2})
-    axes.set(xlim=(-4, 6), ylim=(-5, 5), title=f"gradients of 100 batches of {batch_size:,}; arrow: of all samples")
-    axes.locator_params(nbins=4)
     sentence = (
         f"Batches of {batch_size:,}: on average a gradient is {distance:.1f} times the arrow's length away from the "
         f"arrow's tip; {same_way} of 100 point within 45 degrees of it."
     )
-    return figure, sentence
+    return stage, sentence

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from course_utils.data import Split, number_of_samples
 from course_utils.explorers.explorer import Explorer, slider
+from course_utils.explorers.stage import Stage
 
 
 def average_digit(split: Split) -> Explorer:
@@ -38,20 +39,28 @@ class Digit:
         self.spread = (images - self.average).square_().sum((1, 2)).mean().sqrt().item()
 
 
+@functools.cache
+def _stage() -> Stage:
+    stage = Stage(figsize=(6, 2.2))
+    stage.subplots_adjust(0, 0, 1, 0.88, wspace=0)
+    for axes in stage.subplots(1, 3):
+        axes.set(xlim=(-0.5, 27.5), ylim=(27.5, -0.5), xticks=[], yticks=[], aspect="equal")
+        axes.spines[:].set_visible(False)
+    return stage
+
+
 def draw_average_digit(digits: list[Digit], digit: int, doublings: int) -> tuple[Figure, str]:
     """The first image of `digit`, the average of the first 2^doublings, and the average of all, side by side."""
     images, average, spread = digits[digit].images, digits[digit].average, digits[digit].spread
     count = 2**doublings
     few = images[:count].mean(0)
-    figure = Figure(figsize=(6, 2.2), layout="none")
-    figure.subplots_adjust(0, 0, 1, 0.88, wspace=0)
+    stage = _stage().empty()
     titles = ["one image", f"average of {count:,}", f"average of all {len(images):,}"]
-    for axes, image, title in zip(figure.subplots(1, 3), [images[0], few, average], titles, strict=True):
+    for axes, image, title in zip(stage.axes, [images[0], few, average], titles, strict=True):
         axes.imshow(image.numpy(), cmap="gray_r", vmin=0, vmax=1)
-        axes.set_title(title, loc="center")
-        axes.set(xticks=[], yticks=[], frame_on=False)
+        axes.text(13.5, -1.7, title, ha="center")
     sentence = (
         f"The average of {count:,} images of the digit {digit} is {(few - average).norm().item() / spread:.2f} times "
         f"as far from the average of all as a single image is; 1/√{count:,} is {count**-0.5:.2f}."
     )
-    return figure, sentence
+    return stage, sentence

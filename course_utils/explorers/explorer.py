@@ -16,8 +16,9 @@ Draw = Callable[..., tuple[Figure, str]]
 class Explorer(widgets.VBox):
     """Controls, the picture that `draw` makes of their values, and below it the sentence that says what it shows.
 
-    `draw` takes the value of each control by name. Where nothing runs (GitHub, an HTML page, a screen reader), the
-    picture and the sentence of the moment it was shown stand in for it.
+    `draw` takes the value of each control by name, and may return the same figure again, changed (see Stage). Where
+    nothing runs (GitHub, an HTML page, a screen reader), the picture and the sentence of the moment it was shown stand
+    in for it.
     """
 
     def __init__(self, draw: Draw, *, buttons: tuple[widgets.Button, ...] = (), **controls: Any) -> None:

@@ -1,5 +1,7 @@
 """Lesson 07: momentum in a valley, with its velocity updated once per window or at every micro-batch."""
 
+import functools
+
 import ipywidgets as widgets
 import torch
 from matplotlib.figure import Figure
@@ -7,11 +9,13 @@ from torch import Tensor
 
 from course_utils.arguments import positive_integer, real_number
 from course_utils.explorers.explorer import Explorer, slider
+from course_utils.explorers.stage import Stage
 from course_utils.plotting import COLORS
 
 CURVATURES = torch.tensor([1.0, 20.0], dtype=torch.float64)  # along the valley, and across
 START = torch.tensor([-10.0, 1.5], dtype=torch.float64)
 UPDATES = 40
+PATHS = {"once per window": "right", "per micro-batch": "wrong"}
 
 
 def valley() -> Explorer:
@@ -46,29 +50,33 @@ def height(places: Tensor) -> Tensor:
     return (CURVATURES * places.square()).sum(-1) / 2
 
 
-def draw_valley(momentum: float, steps: int, learning_rate: float) -> tuple[Figure, str]:
-    """Both paths from above, and the loss on both after each update."""
-    paths = {
-        "once per window": (path(momentum, steps, learning_rate, False), "right"),
-        "per micro-batch": (path(momentum, steps, learning_rate, True), "wrong"),
-    }
-    figure = Figure(figsize=(8, 3.4), layout="none")
-    figure.subplots_adjust(0.06, 0.15, 0.98, 0.9, wspace=0.2)
-    above, losses = figure.subplots(1, 2, width_ratios=[1.5, 1])
+@functools.cache
+def _stage() -> Stage:
+    stage = Stage(figsize=(8, 3.4))
+    stage.subplots_adjust(0.06, 0.15, 0.98, 0.9, wspace=0.2)
+    above, losses = stage.subplots(1, 2, width_ratios=[1.5, 1])
     x, y = torch.meshgrid(torch.linspace(-11, 5, 40), torch.linspace(-2.5, 2.5, 30), indexing="xy")
     levels = height(torch.stack([x, y], -1))
     above.contour(x, y, levels, [5, 15, 30, 50, 75], colors=COLORS["reference"], alpha=0.35, linewidths=0.7)
-    for places, color in paths.values():
-        above.plot(*places.T.numpy(), ".-", color=COLORS[color], linewidth=1, markersize=3)
-        losses.plot(height(places).clamp(1e-6, 1e6).log10().numpy(), color=COLORS[color])
     above.set(xlim=(-11, 5), ylim=(-2.5, 2.5), title="the valley from above", xticks=[-10, -5, 0, 5], yticks=[-2, 0, 2])
     losses.set(title="log₁₀ of the loss after each update", ylim=(-6, 6), yticks=[-6, -3, 0, 3, 6], xticks=[0, 20, 40])
-    for row, (name, (_, color)) in enumerate(paths.items()):
+    for row, (name, color) in enumerate(PATHS.items()):
         losses.text(1, -4.5 - row, name, color=COLORS[color], fontsize=9)
-    ends = [height(places)[-1].item() for places, _ in paths.values()]
+    return stage
+
+
+def draw_valley(momentum: float, steps: int, learning_rate: float) -> tuple[Figure, str]:
+    """Both paths from above, and the loss on both after each update."""
+    paths = [path(momentum, steps, learning_rate, per_micro_batch) for per_micro_batch in (False, True)]
+    stage = _stage().empty()
+    above, losses = stage.axes
+    for places, color in zip(paths, PATHS.values(), strict=True):
+        above.plot(*places.T.numpy(), ".-", color=COLORS[color], linewidth=1, markersize=3)
+        losses.plot(height(places).clamp(1e-6, 1e6).log10().numpy(), color=COLORS[color])
+    ends = [height(places)[-1].item() for places in paths]
     sentence = (
         f"After {UPDATES} updates the loss is {ends[0]:.1e} with the velocity updated once per window, {ends[1]:.1e} "
         f"with it updated per micro-batch, whose memory fades by {momentum:.2f} to the power of {steps} = "
         f"{momentum**steps:.3f} per window; it was {height(START).item():.0f} at the start."
     )
-    return figure, sentence
+    return stage, sentence

@@ -5,9 +5,11 @@ import functools
 import ipywidgets as widgets
 import torch
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from course_utils.arguments import positive_integer
 from course_utils.explorers.explorer import Explorer, slider
+from course_utils.explorers.stage import Stage
 from course_utils.memory import StepMemory, step_memory
 from course_utils.models import deep_mlp
 from course_utils.plotting import COLORS
@@ -18,7 +20,7 @@ OPTIMIZERS = {
     "SGD, momentum": functools.partial(torch.optim.SGD, momentum=0.9),
     "Adam": torch.optim.Adam,
 }
-PART_COLORS = dict(zip(StepMemory._fields, ("weight", "gradient", "loss", "right"), strict=True))
+PART_COLORS = {"parameters": "weight", "gradients": "gradient", "optimizer state": "loss", "activations": "right"}
 
 
 def memory_planner() -> Explorer:
@@ -59,6 +61,18 @@ def _without_activations(model: str, optimizer: str) -> StepMemory:
     return step_memory(network, OPTIMIZERS[optimizer](network.parameters()), 0)
 
 
+@functools.cache
+def _stage() -> Stage:
+    stage = Stage(figsize=(8, 2.2))
+    stage.subplots_adjust(0.03, 0.25, 0.98, 0.78)
+    axes = stage.subplots()
+    for place, (name, color) in enumerate(PART_COLORS.items()):
+        axes.text(0.25 * place, 1.1, name, color=COLORS[color], transform=axes.transAxes, fontsize=9)
+    axes.set(yticks=[], ylim=(-0.44, 0.44))
+    stage.animate(axes.xaxis, "megabytes")
+    return stage
+
+
 def draw_plan(
     batch_doublings: int, steps_doublings: int, segments: int, budget: int, model: str, optimizer: str
 ) -> tuple[Figure, str]:
@@ -67,21 +81,19 @@ def draw_plan(
     plan = _without_activations(model, optimizer)._replace(
         activations=activation_bytes(*MODELS[model], samples, segments)
     )
-    megabytes = {name.replace("_", " "): part / 1e6 for name, part in plan._asdict().items()}
+    megabytes = {name: part / 1e6 for name, part in zip(PART_COLORS, plan, strict=True)}
     fits = plan.total / 1e6 <= budget
-    figure = Figure(figsize=(8, 2.2), layout="none")
-    figure.subplots_adjust(0.03, 0.25, 0.98, 0.78)
-    axes = figure.subplots()
+    stage = _stage().empty()
+    [axes] = stage.axes
     start = 0.0
-    for place, ((name, size), color) in enumerate(zip(megabytes.items(), PART_COLORS.values(), strict=True)):
-        axes.barh(0, size, left=start, color=COLORS[color])
-        axes.text(0.25 * place, 1.1, name, color=COLORS[color], transform=axes.transAxes, fontsize=9)
+    for name, size in megabytes.items():
+        axes.add_patch(Rectangle((start, -0.4), size, 0.8, facecolor=COLORS[PART_COLORS[name]]))
         start += size
     axes.axvline(budget, color=COLORS["right" if fits else "wrong"], linewidth=2)
-    axes.set(xlim=(0, max(40.0, start)), yticks=[], xlabel="megabytes")
+    axes.set_xlim(0, max(40.0, start))
     parts = ", ".join(f"{name} {size:.2f}" for name, size in megabytes.items())
     sentence = (
         f"Micro-batches of {samples} of {2**batch_doublings}, {segments} segment{'s' * (segments > 1)}: {parts}; "
         f"together {plan.total / 1e6:.2f} MB, which {'fits into' if fits else 'does not fit into'} {budget} MB."
     )
-    return figure, sentence
+    return stage, sentence

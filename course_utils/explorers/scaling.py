@@ -1,10 +1,13 @@
 """Lesson 09: a parabola with noisy gradients, on which every rule for the learning rate can be computed."""
 
+import functools
+
 import ipywidgets as widgets
 from matplotlib.figure import Figure
 
 from course_utils.arguments import integer, real_number
 from course_utils.explorers.explorer import Explorer, slider
+from course_utils.explorers.stage import Stage
 from course_utils.plotting import COLORS
 from course_utils.schedules import POWERS, scaled_lr
 
@@ -36,29 +39,37 @@ def expected_losses(learning_rate: float, noise: float, k: float, updates: int) 
     return [square / 2 for square in squares]
 
 
+@functools.cache
+def _stage() -> Stage:
+    stage = Stage(figsize=(6.5, 3.4))
+    stage.subplots_adjust(0.1, 0.15, 0.8, 0.9)
+    axes = stage.subplots()
+    axes.text(SMALL_UPDATES + 8, 0.92, "small batch", color=COLORS["reference"], fontsize=9)
+    for row, rule in enumerate(POWERS):
+        axes.text(SMALL_UPDATES + 8, 0.8 - 0.12 * row, rule, color=COLORS[RULE_COLORS[rule]], fontsize=9)
+    axes.set(xlim=(0, SMALL_UPDATES), ylim=(0, 1), xticks=[0, 256, 512], yticks=[0, 0.5, 1], ylabel="expected loss")
+    axes.set_xlabel("small batches seen")
+    return stage
+
+
 def draw_noisy_quadratic(doublings: int, learning_rate: float, noise: float) -> tuple[Figure, str]:
     """The expected loss by samples seen, for the small batch and for one 2^doublings times as large by each rule."""
     k = 2**doublings
     small = expected_losses(learning_rate, noise, 1, SMALL_UPDATES)
-    figure = Figure(figsize=(6.5, 3.4), layout="none")
-    figure.subplots_adjust(0.1, 0.15, 0.8, 0.9)
-    axes = figure.subplots()
+    stage = _stage().empty()
+    [axes] = stage.axes
     axes.plot(range(SMALL_UPDATES + 1), _shown(small), "--", color=COLORS["reference"])
-    axes.text(SMALL_UPDATES + 8, 0.92, "small batch", color=COLORS["reference"], fontsize=9)
     ends = {}
-    for row, rule in enumerate(POWERS):
+    for rule in POWERS:
         losses = expected_losses(scaled_lr(learning_rate, k, rule), noise, k, SMALL_UPDATES // k)
         axes.plot(range(0, SMALL_UPDATES + 1, k), _shown(losses), ".-", color=COLORS[RULE_COLORS[rule]], markersize=3)
-        axes.text(SMALL_UPDATES + 8, 0.8 - 0.12 * row, rule, color=COLORS[RULE_COLORS[rule]], fontsize=9)
         ends[rule] = losses[-1]
-    axes.set(xlim=(0, SMALL_UPDATES), ylim=(0, 1), xticks=[0, 256, 512], yticks=[0, 0.5, 1], ylabel="expected loss")
-    axes.set_xlabel("small batches seen")
     found = ", ".join(f"{rule} {loss:.3g}" for rule, loss in ends.items())
     sentence = (
         f"After {SMALL_UPDATES} small batches the small batch's loss is {small[-1]:.3g}; a batch {k} times as large "
         f"ends at: {found}."
     )
-    return figure, sentence
+    return stage, sentence
 
 
 def _shown(losses: list[float]) -> list[float]:

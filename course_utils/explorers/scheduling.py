@@ -1,11 +1,14 @@
 """Lesson 10: ReduceLROnPlateau with every argument, on a training whose noise floor depends on the rate."""
 
+import functools
+
 import ipywidgets as widgets
 import torch
 from matplotlib.figure import Figure
 
 from course_utils.arguments import real_number
 from course_utils.explorers.explorer import Explorer, slider
+from course_utils.explorers.stage import Stage
 from course_utils.plotting import COLORS
 
 EPOCHS = 60
@@ -51,6 +54,18 @@ def simulate(wobble: float, lr: float = 0.5, **arguments: object) -> tuple[list[
     return losses, rates
 
 
+@functools.cache
+def _stage() -> Stage:
+    stage = Stage(figsize=(8, 3.2))
+    stage.subplots_adjust(0.06, 0.14, 0.98, 0.92, wspace=0.16)
+    losses, rates = stage.subplots(1, 2)
+    losses.set(title="log₁₀ of the loss", ylim=(-3, 1), yticks=[-3, -2, -1, 0, 1])
+    rates.set(title="log₁₀ of the rate", ylim=(-6.5, 0), yticks=[-6, -4, -2, 0])
+    for axes in stage.axes:
+        axes.set(xlim=(0, EPOCHS), xticks=[0, 20, 40, 60], xlabel="epoch")
+    return stage
+
+
 def draw_plateau(wobble: float, **arguments: object) -> tuple[Figure, str]:
     """Loss and rate over the epochs, with a line wherever the rate falls."""
     losses, rates = simulate(wobble, **arguments)
@@ -59,20 +74,9 @@ def draw_plateau(wobble: float, **arguments: object) -> tuple[Figure, str]:
         f"{name} {arguments[name]:.3g}" if name not in ("mode", "threshold_mode") else str(arguments[name])
         for name in ARGUMENTS
     )
-    figure = Figure(figsize=(8, 3.2), layout="none")
-    figure.subplots_adjust(0.06, 0.14, 0.98, 0.84, wspace=0.16)
-    figure.suptitle(said, fontsize=9)
-    for axes, values, title, color in zip(
-        figure.subplots(1, 2),
-        (losses, rates),
-        ("log₁₀ of the loss", "log₁₀ of the rate"),
-        ("loss", "weight"),
-        strict=True,
-    ):
+    stage = _stage().empty()
+    for axes, values, color in zip(stage.axes, (losses, rates), ("loss", "weight"), strict=True):
         axes.vlines(falls, -7, 2, color=COLORS["reference"], linestyle=":", linewidth=1)
         axes.step(range(EPOCHS), torch.tensor(values).log10().numpy(), color=COLORS[color], where="mid")
-        axes.set(xlim=(0, EPOCHS), xticks=[0, 20, 40, 60], xlabel="epoch", title=title)
-    figure.axes[0].set(ylim=(-3, 1), yticks=[-3, -2, -1, 0, 1])
-    figure.axes[1].set(ylim=(-6.5, 0), yticks=[-6, -4, -2, 0])
     when = f"after epoch {', '.join(map(str, falls))}" if falls else "never"
-    return figure, f"With {said}, and wobble {wobble:.1f}: the rate falls {when}; the last loss is {losses[-1]:.3g}."
+    return stage, f"With {said}, and wobble {wobble:.1f}: the rate falls {when}; the last loss is {losses[-1]:.3g}."

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from course_utils.explorers.explorer import Draw, Explorer, slider
+from course_utils.explorers.stage import Stage
 from course_utils.loops import MODULO, WINDOW_FIRST, Loop, sample_weights
 from course_utils.plotting import COLORS
 
@@ -20,6 +21,7 @@ FOUR_LOOPS = {
     "the same, divided by the window's length": Loop(divisor="the window's micro-batches"),
     "window-first": WINDOW_FIRST,
 }
+_weights = functools.lru_cache(sample_weights)  # window-first's are right, and a row of their own
 
 
 def modulo_loop() -> Explorer:
@@ -41,21 +43,34 @@ def _explorer(draw: Draw) -> Explorer:
     )
 
 
+@functools.cache
+def _stage(names: tuple[str, ...], epochs: int) -> Stage:
+    height = 1.2 + 0.9 * len(names)
+    stage = Stage(figsize=(8, height))
+    stage.subplots_adjust(0.02, 0.5 / height, 0.98, 1 - 0.35 / height, wspace=0.08)
+    of_samples, of_updates = stage.subplots(1, 2, width_ratios=[3, 1])
+    of_samples.set_title("weight")
+    of_updates.set_title("sum in each update")
+    stage.animate(of_samples.xaxis, "sample" + ", of the first epoch and of the second" * (epochs > 1))
+    stage.animate(of_updates.xaxis, "update")
+    for axes in stage.axes:
+        axes.set(ylim=(1 - len(names) - 0.05, 1), yticks=[])
+        axes.grid(False)
+        axes.locator_params(axis="x", nbins=6, integer=True)
+    for row, name in enumerate(names):
+        of_samples.text(0, 0.9 - row, name, fontsize=9, va="top")
+    return stage
+
+
 def draw_weights(loops: dict[str, Loop], epochs: int, samples: int, micro_batch: int, steps: int) -> tuple[Figure, str]:
     """For each of `loops` a row: the weight of every sample on the left, the sum in each update on the right."""
-    right = sample_weights(WINDOW_FIRST, samples, micro_batch, steps, epochs)
-    found = {name: sample_weights(loop, samples, micro_batch, steps, epochs) for name, loop in loops.items()}
-    figure = Figure(figsize=(8, 1.2 + 0.9 * len(loops)), layout="none")
-    height = figure.get_figheight()
-    figure.subplots_adjust(0.02, 0.5 / height, 0.98, 1 - 0.35 / height, wspace=0.08)
-    of_samples, of_updates = figure.subplots(1, 2, width_ratios=[3, 1])
+    right = _weights(WINDOW_FIRST, samples, micro_batch, steps, epochs)
+    found = {name: _weights(loop, samples, micro_batch, steps, epochs) for name, loop in loops.items()}
+    stage = _stage(tuple(loops), epochs).empty()
+    of_samples, of_updates = stage.axes
     _draw_rows(of_samples, {name: weights.sum(0) for name, weights in found.items()}, right.sum(0))
     made = {name: pad(weights.sum(1), (0, len(right) - len(weights))) for name, weights in found.items()}
     _draw_rows(of_updates, made, torch.ones(len(right)))
-    of_samples.set(xlabel="sample" + ", of the first epoch and of the second" * (epochs > 1), title="weight")
-    of_updates.set(xlabel="update", title="sum in each update")
-    for row, name in enumerate(loops):
-        of_samples.text(0, 0.9 - row, name, fontsize=9, va="top")
     if epochs > 1:
         of_samples.axvline(samples, color=COLORS["reference"], linestyle=":", linewidth=1)
     verdicts = [
@@ -63,7 +78,7 @@ def draw_weights(loops: dict[str, Loop], epochs: int, samples: int, micro_batch:
         f"{_count(int(_off(weights.sum(0), right.sum(0)).sum()), 'wrong weight')}"
         for name, weights in found.items()
     ]
-    return figure, f"{_count(len(right[0]), 'sample')}, due: {_count(len(right), 'update')}. {'; '.join(verdicts)}."
+    return stage, f"{_count(len(right[0]), 'sample')}, due: {_count(len(right), 'update')}. {'; '.join(verdicts)}."
 
 
 def _draw_rows(axes: Axes, rows: dict[str, Tensor], right: Tensor) -> None:
@@ -76,9 +91,7 @@ def _draw_rows(axes: Axes, rows: dict[str, Tensor], right: Tensor) -> None:
     outlines = [_rectangles(places, -row, 0.6 / highest * right)[:, 1:3] for row in range(len(rows))]
     axes.add_collection(PolyCollection(torch.cat(bars).numpy(), facecolors=colors, alpha=0.7), autolim=False)
     axes.add_collection(LineCollection(torch.cat(outlines).numpy(), color=COLORS["reference"]), autolim=False)
-    axes.set(xlim=(0, len(right)), ylim=(1 - len(rows) - 0.05, 1), yticks=[])
-    axes.grid(False)
-    axes.locator_params(axis="x", nbins=6, integer=True)
+    axes.set_xlim(0, len(right))
 
 
 def _rectangles(places: Tensor, base: float, heights: Tensor) -> Tensor:
