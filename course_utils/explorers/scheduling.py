@@ -57,7 +57,7 @@ def simulate(wobble: float, lr: float = 0.5, **arguments: object) -> tuple[list[
 @functools.cache
 def _stage() -> Stage:
     stage = Stage(figsize=(8, 3.2))
-    stage.subplots_adjust(0.06, 0.14, 0.98, 0.92, wspace=0.16)
+    stage.subplots_adjust(0.06, 0.14, 0.98, 0.84, wspace=0.16)
     losses, rates = stage.subplots(1, 2)
     losses.set(title="log₁₀ of the loss", ylim=(-3, 1), yticks=[-3, -2, -1, 0, 1])
     rates.set(title="log₁₀ of the rate", ylim=(-6.5, 0), yticks=[-6, -4, -2, 0])
@@ -75,6 +75,7 @@ def draw_plateau(wobble: float, **arguments: object) -> tuple[Figure, str]:
         for name in ARGUMENTS
     )
     stage = _stage().empty()
+    stage.axes[0].text(0, 1.14, said, fontsize=9, transform=stage.axes[0].transAxes)
     for axes, values, color in zip(stage.axes, (losses, rates), ("loss", "weight"), strict=True):
         axes.vlines(falls, -7, 2, color=COLORS["reference"], linestyle=":", linewidth=1)
         axes.step(range(EPOCHS), torch.tensor(values).log10().numpy(), color=COLORS[color], where="mid")
