@@ -35,10 +35,10 @@ release: environment  ## write what students get, notebooks/assignments/release,
 grade: environment  ## grade what lies in notebooks/assignments/submitted (one assignment: make grade NAME=accumulation)
 	.venv/bin/python notebooks/assignments/grading.py grade $(NAME)
 
-matrix: environment  ## run lessons and assignments as other machines and readers would (an hour; part of it: make matrix ONLY=twice)
+matrix: environment  ## run lessons and assignments as other machines and readers would (long; part of it: make matrix ONLY=twice)
 	$(RUN) tests.matrix --only="$(ONLY)" $(LESSONS) $(ASSIGNMENTS)
 
-bench: environment  ## measure what benchmarks/ measures and store it as one table (ten minutes, on an idle machine)
+bench: environment  ## measure what benchmarks/ measures and store it as one table (on an idle machine)
 	$(RUN) benchmarks.loops
 	$(RUN) benchmarks.equality
 	$(RUN) benchmarks.memory

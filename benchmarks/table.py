@@ -1,6 +1,6 @@
 """Writes RESULTS.md, one table of all that the benchmarks have stored: python -m benchmarks.table
 
-The README repeats the lines of `for_the_readme`; tests/test_benchmarks.py compares both with what is stored.
+`for_the_readme` gives the lines that the course's README is to show.
 """
 
 from collections.abc import Iterable, Iterator
