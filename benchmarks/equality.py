@@ -1,8 +1,9 @@
 """The largest parameter difference to the large batch after an epoch that ends in a short micro-batch and window.
 
 Run with `make bench`. 342 samples of MNIST in micro-batches of 16, K = 4: 22 micro-batches, the last of 6 samples, and
-6 windows, the last of two micro-batches. Every loop trains the same MLP with SGD, in 64-bit numbers, with each
-framework's own accumulation as its documentation shows it. Nothing here depends on the machine but the last digits.
+6 windows, the last of two micro-batches. The loops whose time loops.py measures, the modulo loop as it is mostly passed
+on (without a step at the end), and Transformers' Trainer train the same MLP with SGD in 64-bit numbers. Nothing here
+depends on the machine but the last digits.
 """
 
 import logging
@@ -13,88 +14,44 @@ from collections.abc import Callable
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-import accelerate
-import pytorch_lightning as lightning
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from torch.optim import SGD
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
+from benchmarks import loops
+from benchmarks.loops import MICRO_BATCH, STEPS, MicroBatches, loader_of, sgd
 from benchmarks.results import store
-from course_utils.accumulation import backward, windows
+from course_utils.accumulation import windows
 from course_utils.checks import compare_parameters
-from course_utils.data import load_mnist
+from course_utils.data import Split, load_mnist
 from course_utils.models import mlp
 
-SAMPLES, MICRO_BATCH, STEPS = 342, 16, 4
-MicroBatches = list[tuple[Tensor, Tensor]]
+SAMPLES = 342
 
 
-def large_batch(model: nn.Module, micro_batches: MicroBatches) -> None:
+def large_batch(model: nn.Module, loader: DataLoader) -> None:
     optimizer = sgd(model)
-    for window in windows(micro_batches, STEPS):
+    for window in windows(loader, STEPS):
         images, labels = map(torch.cat, zip(*window, strict=True))
         optimizer.zero_grad()
         cross_entropy(model(images), labels).backward()
         optimizer.step()
 
 
-def window_first(model: nn.Module, micro_batches: MicroBatches) -> None:
+def modulo_as_passed_on(model: nn.Module, loader: DataLoader) -> None:
     optimizer = sgd(model)
-    for window in windows(micro_batches, STEPS):
-        optimizer.zero_grad()
-        backward(model, window)
-        optimizer.step()
-
-
-def modulo(model: nn.Module, micro_batches: MicroBatches) -> None:
-    optimizer = sgd(model)
-    for i, (images, labels) in enumerate(micro_batches):
+    for i, (images, labels) in enumerate(loader):
         (cross_entropy(model(images), labels) / STEPS).backward()
         if (i + 1) % STEPS == 0:
             optimizer.step()
             optimizer.zero_grad()
 
 
-def modulo_with_last_step(model: nn.Module, micro_batches: MicroBatches) -> None:
-    optimizer = sgd(model)
-    for i, (images, labels) in enumerate(micro_batches):
-        (cross_entropy(model(images), labels) / STEPS).backward()
-        if (i + 1) % STEPS == 0 or i + 1 == len(micro_batches):
-            optimizer.step()
-            optimizer.zero_grad()
-
-
-def with_accelerate(model: nn.Module, micro_batches: MicroBatches) -> None:
-    accelerator = accelerate.Accelerator(cpu=True, gradient_accumulation_steps=STEPS)
-    loader = DataLoader(micro_batches, batch_size=None)
-    model, optimizer, loader = accelerator.prepare(model, sgd(model), loader)
-    for images, labels in loader:
-        with accelerator.accumulate(model):
-            accelerator.backward(cross_entropy(model(images), labels))
-            optimizer.step()
-            optimizer.zero_grad()
-
-
-class Module(lightning.LightningModule):
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def training_step(self, batch: tuple[Tensor, Tensor]) -> Tensor:
-        images, labels = batch
-        return cross_entropy(self.model(images), labels)
-
-    def configure_optimizers(self) -> SGD:
-        return sgd(self.model)
-
-
-def with_lightning(model: nn.Module, micro_batches: MicroBatches) -> None:
-    trainer = lightning.Trainer(accelerator="cpu", max_epochs=1, accumulate_grad_batches=STEPS, barebones=True)
-    trainer.fit(Module(model), DataLoader(micro_batches, batch_size=None))
+def loop_of(name: str) -> Callable[[nn.Module, DataLoader], None]:
+    return lambda model, loader: loops.LOOPS[name](model, loader)()
 
 
 class ForTrainer(nn.Module):
@@ -123,10 +80,10 @@ class OwnLoss(Trainer):
         return cross_entropy(model(inputs["images"], inputs["labels"])["logits"], inputs["labels"])
 
 
-def with_trainer(model: nn.Module, micro_batches: MicroBatches, trainer_class: type[Trainer] = Trainer) -> None:
+def with_trainer(model: nn.Module, loader: DataLoader, trainer_class: type[Trainer] = Trainer) -> None:
     rows = [
         {"images": image, "labels": label}
-        for images, labels in micro_batches
+        for images, labels in loader
         for image, label in zip(images, labels, strict=True)
     ]
     optimizer = sgd(model)
@@ -150,23 +107,19 @@ def with_trainer(model: nn.Module, micro_batches: MicroBatches, trainer_class: t
         trainer.train()
 
 
-def with_own_loss(model: nn.Module, micro_batches: MicroBatches) -> None:
-    with_trainer(model, micro_batches, OwnLoss)
+def with_own_loss(model: nn.Module, loader: DataLoader) -> None:
+    with_trainer(model, loader, OwnLoss)
 
 
-LOOPS: dict[str, Callable[[nn.Module, MicroBatches], None]] = {
-    "window-first": window_first,
-    "modulo, as it is passed on": modulo,
-    "modulo, with a step at the end": modulo_with_last_step,
-    "Accelerate": with_accelerate,
-    "Lightning": with_lightning,
+LOOPS: dict[str, Callable[[nn.Module, DataLoader], None]] = {
+    "window-first": loop_of("window-first"),
+    "modulo, as it is passed on": modulo_as_passed_on,
+    "modulo, with a step at the end": loop_of("modulo"),
+    "Accelerate": loop_of("Accelerate"),
+    "Lightning": loop_of("Lightning"),
     "Trainer": with_trainer,
     "Trainer, with a compute_loss of one's own": with_own_loss,
 }
-
-
-def sgd(model: nn.Module) -> SGD:
-    return SGD(model.parameters(), lr=0.1)
 
 
 def network() -> nn.Module:
@@ -178,14 +131,14 @@ def main() -> None:
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="pytorch_lightning")
     images, labels = (tensor[:SAMPLES] for tensor in load_mnist()[0])
-    micro_batches = list(zip(images.double().split(MICRO_BATCH), labels.split(MICRO_BATCH), strict=True))
+    loader = loader_of(MicroBatches(Split(images.double(), labels)))
     right = network()
-    large_batch(right, micro_batches)
+    large_batch(right, loader)
     way = compare_parameters(network(), right).largest
     rows = []
     for loop, train in LOOPS.items():
         model = network()
-        train(model, micro_batches)
+        train(model, loader)
         rows.append({"loop": loop, "difference": compare_parameters(model, right).largest})
         print(f"{loop:45} {rows[-1]['difference']:.1e}", flush=True)
     print(f"{'(how far the large batch itself goes)':45} {way:.1e}")
