@@ -53,6 +53,8 @@ def lessons() -> Iterator[Row]:
     for row in found["lessons"]:
         share = f"{row['kernel'] + row['imports']:.0f} s start and imports; slowest: {row['its_section']}"
         yield "lessons", f"lesson {row['lesson']}", f"{row['seconds']:.0f} s ({share}, {row['slowest_cell']:.0f} s)"
+    what = "importing all of course_utils, after torch and matplotlib"
+    yield "lessons", what, f"{found['import_course_utils']:.2f} s"
     yield "lessons", "all lessons, strict nbval, two workers", f"{found['all_lessons']:.0f} s"
     yield "lessons", "lessons and assignments, strict nbval, two workers", f"{found['with_assignments']:.0f} s"
 

@@ -4,13 +4,15 @@ import gzip
 import hashlib
 import tempfile
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
-from torchvision import datasets
 
 from course_utils.arguments import instance_of, positive_integer
+
+if TYPE_CHECKING:
+    from torchvision.datasets import MNIST
 
 FOLDER = Path(__file__).parent / "mnist"
 SHA256 = {
@@ -58,8 +60,10 @@ def load_mnist(device: str | torch.device = "cpu") -> tuple[Split, Split]:
     return _as_split(train, device), _as_split(test, device)
 
 
-def read_datasets(**options: object) -> tuple[datasets.MNIST, datasets.MNIST]:
+def read_datasets(**options: object) -> tuple["MNIST", "MNIST"]:
     """Both splits as torchvision.datasets.MNIST with these `options`, in memory. Raises what `load_mnist` raises."""
+    from torchvision.datasets import MNIST  # here, because it takes two seconds to import
+
     packed = {name: _read_checked(FOLDER / name, digest) for name, digest in SHA256.items()}
     with _temporary_folder() as folder:
         raw = Path(folder) / "MNIST" / "raw"
@@ -69,7 +73,7 @@ def read_datasets(**options: object) -> tuple[datasets.MNIST, datasets.MNIST]:
                 (raw / name).with_suffix("").write_bytes(gzip.decompress(content))
         except OSError as error:
             raise _unwritable(folder) from error
-        return tuple(datasets.MNIST(folder, train=train, **options) for train in (True, False))
+        return tuple(MNIST(folder, train=train, **options) for train in (True, False))
 
 
 def _usable_device(device: str | torch.device) -> torch.device:
@@ -106,6 +110,6 @@ def _unwritable(folder: str) -> OSError:
     )
 
 
-def _as_split(dataset: datasets.MNIST, device: torch.device) -> Split:
+def _as_split(dataset: "MNIST", device: torch.device) -> Split:
     images = dataset.data.to(device).unsqueeze(1).to(torch.float32).div_(255)
     return Split(images, dataset.targets.to(device))
