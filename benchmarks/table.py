@@ -24,7 +24,7 @@ def equality() -> Iterator[Row]:
     found = stored("equality")
     for row in found["loops"]:
         what = f"largest parameter difference to the large batch after an epoch: {row['loop']}"
-        yield "equality", what, f"{row['difference']:.0e} ({_share(row['difference'] / found['way'])} of the way)"
+        yield "equality", what, f"{row['difference']:.1e} ({_share(row['difference'] / found['way'])} of the way)"
 
 
 def memory() -> Iterator[Row]:
@@ -71,17 +71,18 @@ def for_the_readme() -> list[str]:
     times = {loop: f"{ratios['window-first'] / seconds:.2f}" for loop, seconds in ratios.items()}
     found = stored("equality")
     off = {row["loop"]: _share(row["difference"] / found["way"]) for row in found["loops"]}
+    named = {"modulo": "modulo, as it is passed on", "Accelerate": "Accelerate", "Lightning": "Lightning"}
     kept = {row["count"]: row["bytes"] for row in stored("memory")["accumulation"]}
     most = max(kept)
-    others = ", ".join(f"{loop} {off[loop]}" for loop in ("modulo, as it is passed on", "Accelerate", "Lightning"))
+    others = ", ".join(f"{name} {off[loop]}" for name, loop in named.items())
+    ratios = ", ".join(f"{name} {ratio}" for name, ratio in times.items() if name != "window-first")
     return [
         "| measured | found |",
         "| --- | --- |",
-        "| off the large batch after an epoch that ends in a short window, as a share of its way "
+        "| off the large batch's parameters after an epoch with a short last window, as a share of how far they moved "
         f"| window-first {off['window-first']}; {others} |",
-        "| time of an epoch, window-first divided by another "
-        f"| {', '.join(f'by {loop} {ratio}' for loop, ratio in times.items() if loop != 'window-first')} |",
-        f"| kept for backward, K = {most} divided by K = 1 | 1/{kept[1] / kept[most]:.0f} of the bytes |",
+        f"| time of an epoch in the window-first loop, as a share of the others' | {ratios} |",
+        f"| bytes kept for backward at K = {most}, as a share of those at K = 1 | 1/{kept[1] / kept[most]:.0f} |",
     ]
 
 
