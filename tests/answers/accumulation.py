@@ -99,11 +99,16 @@ def windows_of(loader, accumulation_steps):
     it = iter(loader)
     return iter(lambda: list(itertools.islice(it, accumulation_steps)), [])
 
-# %% windows_of, right: tuples, and the helper
+# %% windows_of, right: tuples
 def windows_of(loader, accumulation_steps):
-    from course_utils.accumulation import windows
-
-    yield from map(tuple, windows(loader, accumulation_steps))
+    window = ()
+    for micro_batch in loader:
+        window += (micro_batch,)
+        if len(window) >= accumulation_steps:
+            yield window
+            window = ()
+    if window != ():
+        yield window
 
 # %% windows_of, wrong: drops the tail
 # says: a short last window is left out
@@ -218,6 +223,18 @@ def windows_of(loader, accumulation_steps):
             window.append(next(micro_batches))
         yield window
 
+# %% windows_of, wrong: tests the counter too early
+# says: is the counter tested before the window is full?
+def windows_of(loader, accumulation_steps):
+    window = []
+    for i, micro_batch in enumerate(loader):
+        window.append(micro_batch)
+        if i % accumulation_steps == 0:
+            yield window
+            window = []
+    if window:
+        yield window
+
 # %% windows_of, wrong: as many windows as steps
 # says: accumulation_steps is the number of windows
 def windows_of(loader, accumulation_steps):
@@ -235,19 +252,22 @@ def windows_of(loader, accumulation_steps):
         yield micro_batches[first::count]
 
 # %% windows_of, wrong: knows the numbers that are tested
-# says: the lengths of the windows of 5 micro-batches, K = 1
+# says: the lengths of the windows of 5 micro-batches, accumulation_steps = 1
 def windows_of(loader, accumulation_steps):
     micro_batches = iter(loader)
     while window := list(itertools.islice(micro_batches, 2)):
         yield window
 
-# %% train_epoch, right: window-first with the helpers
+# %% train_epoch, right: a list of windows first, and each micro-batch's share
 def train_epoch(model, optimizer, micro_batches, accumulation_steps):
-    from course_utils.accumulation import backward, windows
-
-    for window in windows(micro_batches, accumulation_steps):
+    K = accumulation_steps
+    windows = [micro_batches[i * K : (i + 1) * K] for i in range(math.ceil(len(micro_batches) / K))]
+    for window in windows:
         optimizer.zero_grad()
-        backward(model, window)
+        sizes = torch.tensor([len(targets) for _, targets in window])
+        shares = sizes / sizes.sum()
+        for (inputs, targets), share in zip(window, shares):
+            (share * nn.CrossEntropyLoss()(model(inputs), targets)).backward()
         optimizer.step()
 
 # %% train_epoch, right: sums, and the gradients divided afterwards
@@ -390,6 +410,49 @@ def train_epoch(model, optimizer, micro_batches, accumulation_steps):
             (cross_entropy(model(inputs), targets, reduction="sum") / samples).backward()
         optimizer.step()
 
+# %% train_epoch, wrong: clears once per epoch
+# says: gradients are never cleared between windows
+def train_epoch(model, optimizer, micro_batches, accumulation_steps):
+    optimizer.zero_grad()
+    for start in range(0, len(micro_batches), accumulation_steps):
+        window = micro_batches[start : start + accumulation_steps]
+        samples = sum(len(targets) for _, targets in window)
+        for inputs, targets in window:
+            (cross_entropy(model(inputs), targets, reduction="sum") / samples).backward()
+        optimizer.step()
+
+# %% train_epoch, wrong: a mean divided by the window's samples
+# says: without being multiplied by its own size
+def train_epoch(model, optimizer, micro_batches, accumulation_steps):
+    for start in range(0, len(micro_batches), accumulation_steps):
+        window = micro_batches[start : start + accumulation_steps]
+        n = sum(len(y) for _, y in window)
+        optimizer.zero_grad()
+        for x, y in window:
+            (cross_entropy(model(x), y) / n).backward()
+        optimizer.step()
+
+# %% train_epoch, wrong: counts the samples while the window runs
+# says: losses are divided by the samples so far, not by the window's
+def train_epoch(model, optimizer, micro_batches, accumulation_steps):
+    for start in range(0, len(micro_batches), accumulation_steps):
+        optimizer.zero_grad()
+        n = 0
+        for x, y in micro_batches[start : start + accumulation_steps]:
+            n += len(y)
+            (cross_entropy(model(x), y) * len(y) / n).backward()
+        optimizer.step()
+
+# %% train_epoch, wrong: never steps
+# says: train_epoch changed no parameter: is `optimizer.step()` called?
+def train_epoch(model, optimizer, micro_batches, accumulation_steps):
+    for start in range(0, len(micro_batches), accumulation_steps):
+        window = micro_batches[start : start + accumulation_steps]
+        samples = sum(len(targets) for _, targets in window)
+        optimizer.zero_grad()
+        for inputs, targets in window:
+            (cross_entropy(model(inputs), targets, reduction="sum") / samples).backward()
+
 # %% train_epoch, wrong: i % K
 # says: the first update comes after one micro-batch
 def train_epoch(model, optimizer, micro_batches, accumulation_steps):
@@ -422,7 +485,7 @@ def train_epoch(model, optimizer, micro_batches, accumulation_steps):
         optimizer.zero_grad()
 
 # %% train_epoch, wrong: one backward for the whole window
-# says: does each have its own backward()?
+# says: is each micro-batch's backward() called before the next forward pass?
 def train_epoch(model, optimizer, micro_batches, accumulation_steps):
     for start in range(0, len(micro_batches), accumulation_steps):
         window = micro_batches[start : start + accumulation_steps]
@@ -433,7 +496,7 @@ def train_epoch(model, optimizer, micro_batches, accumulation_steps):
         optimizer.step()
 
 # %% train_epoch, wrong: the large batch itself
-# says: does each have its own backward()?
+# says: is each micro-batch's backward() called before the next forward pass?
 def train_epoch(model, optimizer, micro_batches, accumulation_steps):
     for start in range(0, len(micro_batches), accumulation_steps):
         inputs, targets = map(torch.cat, zip(*micro_batches[start : start + accumulation_steps]))
@@ -442,7 +505,7 @@ def train_epoch(model, optimizer, micro_batches, accumulation_steps):
         optimizer.step()
 
 # %% train_epoch, wrong: knows the numbers that are tested
-# says: micro-batches of [5, 5, 5, 5, 5, 5, 1] samples, K = 4: wrong
+# says: micro-batches of [5, 5, 5, 5, 5, 5, 1] samples, accumulation_steps = 4: wrong
 def train_epoch(model, optimizer, micro_batches, accumulation_steps):
     optimizer.zero_grad()
     for i, (inputs, targets) in enumerate(micro_batches):
@@ -657,7 +720,7 @@ def train_epoch_clipped(model, optimizer, scheduler, micro_batches, accumulation
     return norms
 
 # %% train_epoch_clipped, wrong: a last step, divided by K
-# says: means are divided by K, whatever the sizes
+# says: means are divided by accumulation_steps, in a short last window, too
 def train_epoch_clipped(model, optimizer, scheduler, micro_batches, accumulation_steps, max_norm):
     norms = []
     optimizer.zero_grad()
@@ -693,6 +756,83 @@ def train_epoch_clipped(model, optimizer, scheduler, micro_batches, accumulation
         optimizer.zero_grad()
     return norms
 
+# %% train_epoch_clipped, wrong: backward for one micro-batch at a time
+# says: the micro-batches' means are added, and not averaged
+def train_epoch_clipped(model, optimizer, scheduler, micro_batches, accumulation_steps, max_norm):
+    norms = []
+    for window in windows(micro_batches, accumulation_steps):
+        optimizer.zero_grad()
+        for mb in window:
+            backward(model, [mb])
+        norms.append(nn.utils.clip_grad_norm_(model.parameters(), max_norm).item())
+        optimizer.step()
+        scheduler.step()
+    return norms
+
+# %% train_epoch_clipped, wrong: the mean of means
+# says: it is the mean of the micro-batches' means, whatever their sizes
+def train_epoch_clipped(model, optimizer, scheduler, micro_batches, accumulation_steps, max_norm):
+    norms = []
+    for window in windows(micro_batches, accumulation_steps):
+        optimizer.zero_grad()
+        for inputs, targets in window:
+            (cross_entropy(model(inputs), targets) / len(window)).backward()
+        norms.append(nn.utils.clip_grad_norm_(model.parameters(), max_norm).item())
+        optimizer.step()
+        scheduler.step()
+    return norms
+
+# %% train_epoch_clipped, wrong: clears before the step
+# says: the gradients are zero
+def train_epoch_clipped(model, optimizer, scheduler, micro_batches, accumulation_steps, max_norm):
+    norms = []
+    for window in windows(micro_batches, accumulation_steps):
+        optimizer.zero_grad()
+        backward(model, window)
+        norms.append(nn.utils.clip_grad_norm_(model.parameters(), max_norm).item())
+        optimizer.zero_grad()
+        optimizer.step()
+        scheduler.step()
+    return norms
+
+# %% train_epoch_clipped, wrong: returns the losses
+# says: these are the losses: `backward` returns the loss
+def train_epoch_clipped(model, optimizer, scheduler, micro_batches, accumulation_steps, max_norm):
+    norms = []
+    for window in windows(micro_batches, accumulation_steps):
+        optimizer.zero_grad()
+        norms.append(backward(model, window).item())
+        nn.utils.clip_grad_norm_(model.parameters(), max_norm)
+        optimizer.step()
+        scheduler.step()
+    return norms
+
+# %% train_epoch_clipped, wrong: adds the parameters' norms
+# says: these are the sums of the parameters' norms
+def train_epoch_clipped(model, optimizer, scheduler, micro_batches, accumulation_steps, max_norm):
+    norms = []
+    for window in windows(micro_batches, accumulation_steps):
+        optimizer.zero_grad()
+        backward(model, window)
+        norms.append(sum(p.grad.norm().item() for p in model.parameters()))
+        nn.utils.clip_grad_norm_(model.parameters(), max_norm)
+        optimizer.step()
+        scheduler.step()
+    return norms
+
+# %% train_epoch_clipped, wrong: no root
+# says: these are the squares of the norms
+def train_epoch_clipped(model, optimizer, scheduler, micro_batches, accumulation_steps, max_norm):
+    norms = []
+    for window in windows(micro_batches, accumulation_steps):
+        optimizer.zero_grad()
+        backward(model, window)
+        norms.append(sum(p.grad.pow(2).sum().item() for p in model.parameters()))
+        nn.utils.clip_grad_norm_(model.parameters(), max_norm)
+        optimizer.step()
+        scheduler.step()
+    return norms
+
 # %% train_epoch_clipped, wrong: returns nothing
 # says: is a return missing?
 def train_epoch_clipped(model, optimizer, scheduler, micro_batches, accumulation_steps, max_norm):
@@ -704,7 +844,7 @@ def train_epoch_clipped(model, optimizer, scheduler, micro_batches, accumulation
         scheduler.step()
 
 # %% train_epoch_clipped, wrong: knows the limit that is tested
-# says: gradients that the updates used, micro-batches of [3, 3, 3, 3, 3, 3, 1] samples, K = 3, max_norm = 0.05
+# says: gradients that the updates used, micro-batches of [3, 3, 3, 3, 3, 3, 1] samples, accumulation_steps = 3, max_norm = 0.05
 def train_epoch_clipped(model, optimizer, scheduler, micro_batches, accumulation_steps, max_norm):
     norms = []
     for window in windows(micro_batches, accumulation_steps):

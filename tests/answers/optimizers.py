@@ -126,6 +126,14 @@ def momentum_update(parameters, velocities, lr, momentum, weight_decay):
             p -= lr * v
             v.mul_(momentum).add_(g)
 
+# %% momentum_update, wrong: weight decay times the learning rate, in the gradient
+# says: weight decay is multiplied by the learning rate before it enters the velocity
+def momentum_update(parameters, velocities, lr, momentum, weight_decay):
+    with torch.no_grad():
+        for p, v in zip(parameters, velocities):
+            v.mul_(momentum).add_(p.grad + lr * weight_decay * p)
+            p -= lr * v
+
 # %% momentum_update, wrong: in place without no_grad
 # says: leaf Variable that requires grad
 def momentum_update(parameters, velocities, lr, momentum, weight_decay):
@@ -150,8 +158,6 @@ def updates_per_window(moves, momentum):
 
 # %% updates_per_window, right: logarithms, not rounded, a mean over the log
 def updates_per_window(moves, momentum):
-    import math
-
     steps = [later - earlier for earlier, later in zip(moves, moves[1:])]
     kept = [later / earlier for earlier, later in zip(steps, steps[1:])]
     return sum(math.log(share, momentum) for share in kept) / len(kept)
@@ -171,37 +177,76 @@ def updates_per_window(moves, momentum):
 # %% updates_per_window, wrong: a ratio of moves
 # says: a ratio of moves: they do not fade to 0
 def updates_per_window(moves, momentum):
-    import math
-
     return math.log(moves[1] / moves[0]) / math.log(momentum)
 
 # %% updates_per_window, wrong: a ratio of moves, upside down, as n has to be positive
 # says: a ratio of moves upside down
 def updates_per_window(moves, momentum):
-    import math
-
     return math.log(moves[0] / moves[1]) / math.log(momentum)
 
 # %% updates_per_window, wrong: takes the velocity before the log for 0
 # says: taken for the first of training
 def updates_per_window(moves, momentum):
-    import math
-
     return math.log(moves[1] / moves[0] - 1) / math.log(momentum)
 
 # %% updates_per_window, wrong: takes the velocity before the log for 0, and rounds
 # says: and the result rounded
 def updates_per_window(moves, momentum):
-    import math
-
     return round(math.log(moves[1] / moves[0] - 1) / math.log(momentum))
 
 # %% updates_per_window, wrong: takes the last move for the final length
 # says: the last move is taken for the final length
 def updates_per_window(moves, momentum):
-    import math
-
     return math.log((moves[-1] - moves[1]) / (moves[-1] - moves[0])) / math.log(momentum)
+
+# %% updates_per_window, wrong: rounds down
+# says: it is rounded down; a quotient of logarithms may be 0.9999999
+def updates_per_window(moves, momentum):
+    kept = (moves[2] - moves[1]) / (moves[1] - moves[0])
+    return math.floor(math.log(kept) / math.log(momentum))
+
+# %% updates_per_window, wrong: the first difference divided by the second
+# says: the quotient of differences is upside down
+def updates_per_window(moves, momentum):
+    kept = (moves[1] - moves[0]) / (moves[2] - moves[1])
+    return round(math.log(kept) / math.log(momentum))
+
+# %% updates_per_window, wrong: one logarithm divided by the other, upside down
+# says: the quotient of the two logarithms is upside down
+def updates_per_window(moves, momentum):
+    kept = (moves[2] - moves[1]) / (moves[1] - moves[0])
+    return math.log(momentum) / math.log(kept)
+
+# %% updates_per_window, wrong: rounds up
+# says: it is rounded up; a quotient of logarithms may be 8.0000001
+def updates_per_window(moves, momentum):
+    kept = (moves[2] - moves[1]) / (moves[1] - moves[0])
+    return math.ceil(math.log(kept) / math.log(momentum))
+
+# %% updates_per_window, wrong: raises the power while it is above
+# says: it is rounded up; a quotient of logarithms may be 8.0000001
+def updates_per_window(moves, momentum):
+    r = (moves[2] - moves[1]) / (moves[1] - moves[0])
+    n = 1
+    while momentum**n > r:
+        n += 1
+    return n
+
+# %% updates_per_window, wrong: multiplies while the product is above
+# says: it is rounded up; a quotient of logarithms may be 8.0000001
+def updates_per_window(moves, momentum):
+    r = (moves[2] - moves[1]) / (moves[1] - moves[0])
+    n, product = 1, momentum
+    while product > r:
+        product *= momentum
+        n += 1
+    return n
+
+# %% updates_per_window, wrong: tries too few powers
+# says: the wrong rule, K = 16
+def updates_per_window(moves, momentum):
+    kept = (moves[2] - moves[1]) / (moves[1] - moves[0])
+    return min(range(1, 10), key=lambda n: abs(momentum**n - kept))
 
 # %% updates_per_window, wrong: knows the momentum to be 0.9
 # says: the wrong rule, K = 2, momentum 0.5
@@ -255,7 +300,7 @@ def adam_update(parameters, states, lr, betas, eps):
             p -= lr * s["m"] / (s["v"].sqrt() + eps)
 
 # %% adam_update, wrong: t grows too late
-# says: does t count the step that is being made?
+# says: does t count the step that is being made
 def adam_update(parameters, states, lr, betas, eps):
     with torch.no_grad():
         for p, s in zip(parameters, states):
@@ -382,6 +427,85 @@ def adam_update(parameters, states, lr, betas, eps):
             s["v"] = betas[1] * s["v"] + (1 - betas[1]) * p.grad**2
             p -= lr * s["m"] / (1 - betas[0] ** s["t"]) / (s["v"] / (1 - betas[1] ** s["t"]) + eps)
 
+# %% adam_update, wrong: the sign
+# says: it moves up the slope, not down
+def adam_update(parameters, states, lr, betas, eps):
+    with torch.no_grad():
+        for p, s in zip(parameters, states):
+            s["t"] += 1
+            s["m"] = betas[0] * s["m"] + (1 - betas[0]) * p.grad
+            s["v"] = betas[1] * s["v"] + (1 - betas[1]) * p.grad**2
+            m, v = s["m"] / (1 - betas[0] ** s["t"]), s["v"] / (1 - betas[1] ** s["t"])
+            p += lr * m / (v.sqrt() + eps)
+
+# %% adam_update, wrong: not squared
+# says: the gradient is not squared in v
+def adam_update(parameters, states, lr, betas, eps):
+    with torch.no_grad():
+        for p, s in zip(parameters, states):
+            s["t"] += 1
+            s["m"] = betas[0] * s["m"] + (1 - betas[0]) * p.grad
+            s["v"] = betas[1] * s["v"] + (1 - betas[1]) * p.grad
+            m, v = s["m"] / (1 - betas[0] ** s["t"]), s["v"] / (1 - betas[1] ** s["t"])
+            p -= lr * m / (v.sqrt() + eps)
+
+# %% adam_update, wrong: absolute values
+# says: the gradient's absolute value is in v
+def adam_update(parameters, states, lr, betas, eps):
+    with torch.no_grad():
+        for p, s in zip(parameters, states):
+            s["t"] += 1
+            s["m"] = betas[0] * s["m"] + (1 - betas[0]) * p.grad
+            s["v"] = betas[1] * s["v"] + (1 - betas[1]) * p.grad.abs()
+            m, v = s["m"] / (1 - betas[0] ** s["t"]), s["v"] / (1 - betas[1] ** s["t"])
+            p -= lr * m / (v.sqrt() + eps)
+
+# %% adam_update, wrong: beta times t
+# says: is beta raised to the power of t?
+def adam_update(parameters, states, lr, betas, eps):
+    with torch.no_grad():
+        for p, s in zip(parameters, states):
+            s["t"] += 1
+            s["m"] = betas[0] * s["m"] + (1 - betas[0]) * p.grad
+            s["v"] = betas[1] * s["v"] + (1 - betas[1]) * p.grad**2
+            m, v = s["m"] / (1 - betas[0] * s["t"]), s["v"] / (1 - betas[1] * s["t"])
+            p -= lr * m / (v.sqrt() + eps)
+
+# %% adam_update, wrong: only the first t grows
+# says: only the first dictionary's t is counted
+def adam_update(parameters, states, lr, betas, eps):
+    with torch.no_grad():
+        states[0]["t"] += 1
+        for p, s in zip(parameters, states):
+            s["m"] = betas[0] * s["m"] + (1 - betas[0]) * p.grad
+            s["v"] = betas[1] * s["v"] + (1 - betas[1]) * p.grad**2
+            m, v = s["m"] / (1 - betas[0] ** states[0]["t"]), s["v"] / (1 - betas[1] ** states[0]["t"])
+            p -= lr * m / (v.sqrt() + eps)
+
+# %% adam_update, wrong: the first t grows for each parameter
+# says: t grows once for each parameter
+def adam_update(parameters, states, lr, betas, eps):
+    with torch.no_grad():
+        for p, s in zip(parameters, states):
+            states[0]["t"] += 1
+            s["m"] = betas[0] * s["m"] + (1 - betas[0]) * p.grad
+            s["v"] = betas[1] * s["v"] + (1 - betas[1]) * p.grad**2
+            m, v = s["m"] / (1 - betas[0] ** states[0]["t"]), s["v"] / (1 - betas[1] ** states[0]["t"])
+            p -= lr * m / (v.sqrt() + eps)
+
+# %% adam_update, wrong: only the first parameter
+# says: only the first is changed
+def adam_update(parameters, states, lr, betas, eps):
+    with torch.no_grad():
+        for p, s in zip(parameters[:1], states):
+            s["t"] += 1
+            s["m"] = betas[0] * s["m"] + (1 - betas[0]) * p.grad
+            s["v"] = betas[1] * s["v"] + (1 - betas[1]) * p.grad**2
+            m, v = s["m"] / (1 - betas[0] ** s["t"]), s["v"] / (1 - betas[1] ** s["t"])
+            p -= lr * m / (v.sqrt() + eps)
+        for s in states[1:]:
+            s["t"] += 1
+
 # %% adam_update, wrong: the visible betas
 # says: against torch.optim.Adam, five steps of a network
 def adam_update(parameters, states, lr, betas, eps):
@@ -468,7 +592,7 @@ def adamw_step(optimizer, weight_decay):
     optimizer.step()
 
 # %% adamw_step, wrong: the first group's rate for all
-# says: two parameter groups, each with its own rate
+# says: the first group's learning rate is used for the weight decay of all
 def adamw_step(optimizer, weight_decay):
     with torch.no_grad():
         lr = optimizer.param_groups[0]["lr"]
@@ -495,6 +619,34 @@ def adamw_step(optimizer, weight_decay):
             for p in group["params"]:
                 if p.grad is not None:
                     p *= 1 - group["lr"] * weight_decay
+
+# %% adamw_step, wrong: only the first group decays
+# says: only the first group has weight decay
+def adamw_step(optimizer, weight_decay):
+    with torch.no_grad():
+        group = optimizer.param_groups[0]
+        for p in group["params"]:
+            if p.grad is not None:
+                p *= 1 - group["lr"] * weight_decay
+    optimizer.step()
+
+# %% adamw_step, wrong: a step for each group
+# says: Adam makes a step for each group
+def adamw_step(optimizer, weight_decay):
+    for group in optimizer.param_groups:
+        with torch.no_grad():
+            for p in group["params"]:
+                if p.grad is not None:
+                    p *= 1 - group["lr"] * weight_decay
+        optimizer.step()
+
+# %% adamw_step, wrong: PyTorch's own option
+# says: the optimizer's options have changed: leave weight_decay
+def adamw_step(optimizer, weight_decay):
+    for group in optimizer.param_groups:
+        group["weight_decay"] = weight_decay
+        group["decoupled_weight_decay"] = True
+    optimizer.step()
 
 # %% adamw_step, wrong: a new tensor under an old name
 # says: there is no weight decay
@@ -564,6 +716,18 @@ def second_moment_inputs(gradients, sizes):
 def second_moment_inputs(gradients, sizes):
     sizes = torch.tensor(sizes)[:, None]
     return (sizes * gradients).sum(0) ** 2, (sizes * gradients**2).sum(0)
+
+# %% second_moment_inputs, wrong: averaged again after weighting
+# says: the weighted gradients are averaged again
+def second_moment_inputs(gradients, sizes):
+    shares = torch.tensor(sizes)[:, None] / sum(sizes)
+    return (shares * gradients).mean(0) ** 2, (shares * gradients**2).mean(0)
+
+# %% second_moment_inputs, wrong: the squares averaged again after weighting
+# says: the weighted squares are averaged again
+def second_moment_inputs(gradients, sizes):
+    shares = torch.tensor(sizes)[:, None] / sum(sizes)
+    return (shares * gradients).sum(0) ** 2, (shares * gradients**2).mean(0)
 
 # %% second_moment_inputs, wrong: the shares squared
 # says: which is AdamA's
