@@ -39,20 +39,21 @@ matrix: environment  ## run lessons and assignments as other machines and reader
 	$(RUN) tests.matrix --only="$(ONLY)" $(LESSONS) $(ASSIGNMENTS)
 
 bench: environment  ## measure what benchmarks/ measures and store it as one table (on an idle machine)
+	$(RUN) benchmarks.explorers
 	$(RUN) benchmarks.loops
 	$(RUN) benchmarks.equality
 	$(RUN) benchmarks.memory
 	$(RUN) benchmarks.data_path
 	$(RUN) torch.distributed.run --standalone --nproc-per-node=2 --module benchmarks.frameworks
+	$(RUN) benchmarks.table
 	$(RUN) tests.refresh $(LESSONS)  # some of them show what was measured
 	$(RUN) benchmarks.lessons
-	$(RUN) benchmarks.explorers
 	$(RUN) benchmarks.table
 
 bench-batch-size: environment  ## measure the table of lesson 03 (a quarter of an hour; goes on where it was interrupted)
 	$(RUN) benchmarks.batch_size
-	$(RUN) tests.refresh $(LESSONS)  # one of them shows the table
 	$(RUN) benchmarks.table
+	$(RUN) tests.refresh $(LESSONS)  # one of them shows the table
 
 html: environment  ## write the lessons as HTML pages into build/html
 	$(RUN) nbconvert --to html --output-dir build/html $(LESSONS)

@@ -1,7 +1,7 @@
 """How long MNIST takes to 97 % and to 98 % by batch size: learning rate 0.02, momentum 0.5, batch 1 to 60,000.
 
 Run with `make bench-batch-size` (about a quarter of an hour). Each finished run is stored at once in batch_size.json,
-and a run that is stored from the same machine and versions is not repeated, so it can be interrupted; delete the file
+and a run that is stored from the same processor and PyTorch is not repeated, so it can be interrupted; delete the file
 to start anew.
 """
 
@@ -19,7 +19,8 @@ from course_utils.training import batches, evaluate, train_step
 RESULTS = FOLDER / "batch_size.json"
 MODELS = {"MLP": mlp, "CNN": cnn}
 BATCH_SIZES = [1, 6, 60, 600, 6_000, 60_000]
-SECONDS = 60  # of computing, without the evaluations
+SECONDS = 60  # of loading and computing, without the evaluations
+SAME = ("cpu", "capability", "threads", "torch")  # what the results depend on
 
 
 def run(model_name: str, batch_size: int, training, test) -> dict:
@@ -62,10 +63,12 @@ def run(model_name: str, batch_size: int, training, test) -> dict:
 
 def main() -> None:
     earlier = stored("batch_size") if RESULTS.exists() else {}
-    runs = earlier["runs"] if earlier.get("machine") == machine() else []
+    here, there = machine(), earlier.get("machine", {})
+    runs = earlier["runs"] if all(there.get(name) == here[name] for name in SAME) else []
     finished = {(result["model"], result["batch_size"]) for result in runs}
     training, test = load_mnist()
     left = [pair for pair in itertools.product(MODELS, BATCH_SIZES) if pair not in finished]
+    print(f"{len(runs)} of {len(MODELS) * len(BATCH_SIZES)} runs are stored; delete {RESULTS} to measure them anew")
     for model_name, batch_size in tqdm(left, desc="runs"):
         runs.append(run(model_name, batch_size, training, test))
         store("batch_size", runs=runs)

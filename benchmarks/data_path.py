@@ -5,6 +5,7 @@ Run with `make bench`. Medians of alternating passes over all 60,000 training sa
 
 import statistics
 import time
+from collections.abc import Callable, Iterable
 
 from torch.utils.data import DataLoader
 from torchvision import transforms
@@ -16,9 +17,9 @@ from course_utils.training import batches
 BATCH_SIZE, PASSES = 64, 5
 
 
-def microseconds_per_sample(one_pass) -> float:
+def microseconds_per_sample(new_pass: Callable[[], Iterable]) -> float:
     started = time.perf_counter()
-    samples = sum(len(labels) for _, labels in one_pass)
+    samples = sum(len(labels) for _, labels in new_pass())
     return (time.perf_counter() - started) / samples * 1e6
 
 
@@ -28,8 +29,8 @@ def main() -> None:
     loader = DataLoader(dataset, batch_size=BATCH_SIZE, shuffle=True)
     times = {"indexing tensors": [], "Dataset, ToTensor, DataLoader": []}
     for _ in range(PASSES):
-        times["indexing tensors"].append(microseconds_per_sample(batches(training, BATCH_SIZE)))
-        times["Dataset, ToTensor, DataLoader"].append(microseconds_per_sample(loader))
+        times["indexing tensors"].append(microseconds_per_sample(lambda: batches(training, BATCH_SIZE)))
+        times["Dataset, ToTensor, DataLoader"].append(microseconds_per_sample(lambda: loader))
     medians = {path: statistics.median(values) for path, values in times.items()}
     print(medians)
     store("data_path", batch_size=BATCH_SIZE, passes=PASSES, microseconds_per_sample=medians)

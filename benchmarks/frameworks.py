@@ -1,10 +1,9 @@
 """Two processes: after which micro-batches do Accelerate, Lightning and Transformers' Trainer synchronize gradients?
 
-Run with `python -m torch.distributed.run --standalone --nproc-per-node=2 -m benchmarks.frameworks`. Each process gets
-six micro-batches, with four of them for an update, so that the second window is short. A hook in
-DistributedDataParallel counts the all-reduces, and each framework's own schedule counts its steps. The remedies of
-lesson 14 run, too: there the weights of the samples in each update are noted. The results are stored in
-frameworks.json, or in the file named as argument; tests/test_frameworks.py compares the two.
+Run with `make bench`. Each process gets six micro-batches, with four of them for an update, so that the second window
+is short. A hook in DistributedDataParallel counts the all-reduces, and each framework's own schedule counts its steps.
+The remedies of lesson 14 run, too: there the weights of the samples in each update are noted. The results are stored
+in frameworks.json, or in the file named as argument; tests/test_frameworks.py compares the two.
 """
 
 import contextlib

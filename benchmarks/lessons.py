@@ -1,7 +1,7 @@
 """Seconds of each lesson, where they go, and of the whole course under strict nbval.
 
-Run with `make bench`, with nothing else running. Each lesson runs from top to bottom in a kernel of its own, as in
-JupyterLab; the time of a cell is from its request to its last reply. Then the whole course, lessons and solved
+Run with `make bench`, with nothing else running. Each lesson runs from top to bottom in a kernel of its own, on one
+thread; the time of a cell is from its request to its last reply. Then the whole course, lessons and solved
 assignments, runs under `pytest --nbval` with two workers. And what importing all of course_utils adds to importing
 torch and matplotlib, in a kernel, the median of five.
 """
@@ -20,14 +20,13 @@ from tqdm.auto import tqdm
 
 import course_utils
 from benchmarks.results import store
+from tests.browser import LESSONS, ROOT
 
-NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
-LESSONS = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
-ASSIGNMENTS = sorted(NOTEBOOKS.glob("assignments/source/*/*.ipynb"))
+ASSIGNMENTS = sorted((ROOT / "notebooks/assignments/source").glob("*/*.ipynb"))
 
 
 def timed(path: Path) -> dict[str, object]:
-    """Seconds of the kernel's start, of the cells that import, of all others, and the slowest cell's section."""
+    """Seconds of all, of the kernel's start, of the first cell, which imports, and of the slowest cell after it."""
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(path.parent)}})
     started, section, cells = time.perf_counter(), "", []
@@ -39,16 +38,14 @@ def timed(path: Path) -> dict[str, object]:
                 continue
             began = time.perf_counter()
             client.execute_cell(cell, i)
-            imports = bool(re.search(r"^(import|from) ", cell.source, re.MULTILINE))
-            cells.append((time.perf_counter() - began, imports, section))
+            cells.append((time.perf_counter() - began, section))
         total = time.perf_counter() - started
-    importing = sum(seconds for seconds, imports, _ in cells if imports)
-    slowest, _, section = max(cell for cell in cells if not cell[1])
+    slowest, section = max(cells[1:])
     return {
         "lesson": path.stem,
         "seconds": total,
         "kernel": start,
-        "imports": importing,
+        "first_cell": cells[0][0],
         "slowest_cell": slowest,
         "its_section": section,
     }

@@ -1,8 +1,9 @@
 """CPU seconds of an epoch in the window-first loop, the modulo loop, Accelerate and Lightning, for MLPs of three sizes.
 
 Run with `make bench`. All four train the same network on the same micro-batches from the same kind of DataLoader, in
-random turns, in one process; the medians are stored in loops.json. The modulo loop steps at the end of the epoch, too,
-so that all make as many updates.
+random turns, in one process. loops.json gets the medians, and the time of the window-first loop as a share of each
+other's: the median of the shares in the single rounds, between their quartiles. The modulo loop steps at the end of the
+epoch, too, so that all make as many updates.
 """
 
 import gc
@@ -142,6 +143,11 @@ def seconds(epoch: Callable[[], float | None]) -> float:
     return measured or time.process_time() - started
 
 
+def share(of: list[float], others: list[float]) -> dict[str, float]:
+    low, median, high = statistics.quantiles((a / b for a, b in zip(of, others, strict=True)), n=4)
+    return {"low": low, "median": median, "high": high}
+
+
 def main() -> None:
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="pytorch_lightning")
@@ -156,9 +162,11 @@ def main() -> None:
                 epoch = LOOPS[loop](mlp(hidden), loader_of(data))  # a new one: its place in memory matters, too
                 gc.collect()  # or each loop pays for what the one before it left behind
                 times[loop].append(seconds(epoch))
-        medians = {loop: statistics.median(values[1:]) for loop, values in times.items()}  # the first one warms up
-        rows.append({"hidden_units": hidden, "seconds": medians})
-        print(hidden, {loop: f"{medians['window-first'] / median:.2f}" for loop, median in medians.items()})
+        times = {loop: values[1:] for loop, values in times.items()}  # the first one warms up
+        medians = {loop: statistics.median(values) for loop, values in times.items()}
+        shares = {loop: share(times["window-first"], times[loop]) for loop in LOOPS if loop != "window-first"}
+        rows.append({"hidden_units": hidden, "seconds": medians, "window_first_share": shares})
+        print(rows[-1])
     store("loops", samples=SAMPLES, micro_batch=MICRO_BATCH, accumulation_steps=STEPS, rounds=ROUNDS, networks=rows)
 
 

@@ -2,9 +2,11 @@
 
 Run with `make bench`. Each configuration runs in a process of its own, twice: once under the counters of
 course_utils.memory, which slow it down and keep notes of their own, and once without, for the resident memory: how
-much the process's peak rises above what it had when the data and the network were there. That needs Linux.
+much the process's peak rises above what it had when the data and the network were there and all freed memory was given
+back. That needs Linux.
 """
 
+import ctypes
 import gc
 import json
 import subprocess
@@ -59,6 +61,8 @@ def one(kind: str, count: int, counted: bool) -> dict[str, int | None]:
         with SavedForBackward(model) if kind == "accumulation" else LiveTensors() as counter:
             train(model, images, labels, count)
         return {"bytes": counter.peak}
+    if sys.platform == "linux" and hasattr(ctypes.CDLL(None), "malloc_trim"):
+        ctypes.CDLL(None).malloc_trim(0)
     before = resident("VmRSS")
     if before is not None:
         RESET.write_text("5", encoding="utf-8")  # the peak begins anew (Linux, Documentation/filesystems/proc.rst)
@@ -70,7 +74,7 @@ def measured(kind: str, count: int) -> dict[str, int | None]:
     found = {}
     for counted in ("counted", "resident"):
         command = [sys.executable, "-m", "benchmarks.memory", kind, str(count), counted]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         found |= json.loads(done.stdout)
     return found
 

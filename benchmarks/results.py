@@ -14,7 +14,9 @@ FOLDER = Path(__file__).parent
 def store(name: str, **found: object) -> None:
     """Writes benchmarks/`name`.json: what was found, and on which machine."""
     text = json.dumps({"machine": machine(), **found}, indent=1, ensure_ascii=False)
-    (FOLDER / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+    unfinished = FOLDER / f"{name}.json.part"  # an interruption leaves the last results whole
+    unfinished.write_text(text + "\n", encoding="utf-8")
+    os.replace(unfinished, FOLDER / f"{name}.json")
 
 
 def stored(name: str) -> dict:
@@ -39,4 +41,4 @@ def _cpu() -> str:
     information = Path("/proc/cpuinfo")
     lines = information.read_text(encoding="utf-8").splitlines() if information.exists() else []
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor())
+    return next(names, platform.processor() or platform.machine())

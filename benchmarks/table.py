@@ -9,15 +9,16 @@ from benchmarks.results import FOLDER, stored
 
 RESULTS = FOLDER / "RESULTS.md"
 NAMES = ["loops", "equality", "memory", "data_path", "batch_size", "lessons", "explorers"]
+LOOPS = {"modulo": "modulo, with a step at the end"}  # as equality.py calls it
 Row = tuple[str, str, str]
 
 
 def loops() -> Iterator[Row]:
     for network in stored("loops")["networks"]:
-        seconds = network["seconds"]
-        for other in list(seconds)[1:]:
-            what = f"time of an epoch, window-first / {other}, MLP with {network['hidden_units']:,} hidden units"
-            yield "loops", what, f"{seconds['window-first'] / seconds[other]:.2f}"
+        for other, share in network["window_first_share"].items():
+            name = LOOPS.get(other, other)
+            what = f"processor time, window-first / {name}, MLP with {network['hidden_units']:,} hidden units"
+            yield "loops", what, f"{share['median']:.2f} ({share['low']:.2f} to {share['high']:.2f})"
 
 
 def equality() -> Iterator[Row]:
@@ -51,8 +52,9 @@ def batch_size() -> Iterator[Row]:
 def lessons() -> Iterator[Row]:
     found = stored("lessons")
     for row in found["lessons"]:
-        share = f"{row['kernel'] + row['imports']:.0f} s start and imports; slowest: {row['its_section']}"
-        yield "lessons", f"lesson {row['lesson']}", f"{row['seconds']:.0f} s ({share}, {row['slowest_cell']:.0f} s)"
+        first, slowest = row["kernel"] + row["first_cell"], row["slowest_cell"]
+        parts = f"start and first cell {first:.0f} s, slowest after it {slowest:.0f} s: {row['its_section']}"
+        yield "lessons", f"lesson {row['lesson']}", f"{row['seconds']:.0f} s ({parts})"
     what = "importing all of course_utils, after torch and matplotlib"
     yield "lessons", what, f"{found['import_course_utils']:.2f} s"
     yield "lessons", "all lessons, strict nbval, two workers", f"{found['all_lessons']:.0f} s"
@@ -67,21 +69,18 @@ def explorers() -> Iterator[Row]:
 
 def for_the_readme() -> list[str]:
     """The three figures that matter most, as lines of a Markdown table."""
-    ratios = {network["hidden_units"]: network["seconds"] for network in stored("loops")["networks"]}[128]
-    times = {loop: f"{ratios['window-first'] / seconds:.2f}" for loop, seconds in ratios.items()}
+    shares = {network["hidden_units"]: network["window_first_share"] for network in stored("loops")["networks"]}[128]
+    times = ", ".join(f"{LOOPS.get(loop, loop)} {share['median']:.2f}" for loop, share in shares.items())
     found = stored("equality")
-    off = {row["loop"]: _share(row["difference"] / found["way"]) for row in found["loops"]}
-    named = {"modulo": "modulo, as it is passed on", "Accelerate": "Accelerate", "Lightning": "Lightning"}
+    off = [f"{row['loop']} {_share(row['difference'] / found['way'])}" for row in found["loops"][:5]]
     kept = {row["count"]: row["bytes"] for row in stored("memory")["accumulation"]}
     most = max(kept)
-    others = ", ".join(f"{name} {off[loop]}" for name, loop in named.items())
-    ratios = ", ".join(f"{name} {ratio}" for name, ratio in times.items() if name != "window-first")
     return [
         "| measured | found |",
         "| --- | --- |",
         "| off the large batch's parameters after an epoch with a short last window, as a share of how far they moved "
-        f"| window-first {off['window-first']}; {others} |",
-        f"| time of an epoch in the window-first loop, as a share of the others' | {ratios} |",
+        f"| {'; '.join(off)} |",
+        f"| processor time of an epoch in the window-first loop, as a share of the others' | {times} |",
         f"| bytes kept for backward at K = {most}, as a share of those at K = 1 | 1/{kept[1] / kept[most]:.0f} |",
     ]
 
@@ -96,17 +95,19 @@ def _bytes(row: dict) -> str:
 
 
 def machines() -> Iterator[str]:
+    names = {}
     for name in NAMES:
-        found = stored(name)["machine"]
-        versions = ", ".join(f"{key} {value}" for key, value in found.items() if key not in ("cpu", "capability"))
-        yield f"| {name} | {found.get('cpu', '')} ({found.get('capability', '')}) | {versions} |"
+        names.setdefault(tuple(stored(name)["machine"].items()), []).append(name)
+    for machine, benchmarks in names.items():
+        yield f"| {', '.join(benchmarks)} | {', '.join(f'{key} {value}' for key, value in machine)} |"
+    yield f"| explorers | chromium {stored('explorers')['chromium']} |"
 
 
 def lines() -> Iterable[str]:
     yield from [
         "# What the benchmarks found",
         "",
-        "Written by `make bench`; [README.md](README.md) says what it means.",
+        "Written by `make bench` and `make bench-batch-size`; [README.md](README.md) says what it means.",
         "",
     ]
     yield from ["| benchmark | what | found |", "| --- | --- | --- |"]
@@ -116,8 +117,8 @@ def lines() -> Iterable[str]:
         "",
         "## On which machine",
         "",
-        "| benchmark | CPU | versions, cores and threads |",
-        "| --- | --- | --- |",
+        "| benchmarks | machine and versions |",
+        "| --- | --- |",
     ]
     yield from machines()
 

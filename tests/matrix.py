@@ -2,7 +2,8 @@
 
 Every CPU capability that PyTorch knows (they draw other random numbers, or round differently) with 1 and 2 threads;
 without a network; with every cell run twice; again from each heading; ten times in a row. Prints a table of passes,
-then what failed, and exits with 1 if anything did. --only runs the configurations whose names contain a text.
+and exits with 1 if anything failed; build/matrix then holds pytest's output. --only runs the configurations whose
+names contain a text.
 """
 
 import argparse
@@ -24,6 +25,7 @@ import torch
 from nbformat import NotebookNode
 
 ROOT = Path(__file__).parent.parent
+LOGS = ROOT / "build/matrix"
 CAPABILITIES = ["default", "avx2", "avx512"]
 NO_NETWORK = ("unshare", "--map-root-user", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh")
 
@@ -56,11 +58,16 @@ def configurations() -> Iterator[Configuration]:
         impossible = "" if capability in possible_capabilities() else "this CPU lacks it"
         name = f"{capability}, {threads} thread{'s' * (threads == 2)}"
         yield Configuration(name, threads, capability, impossible=impossible)
-    impossible = "" if shutil.which("unshare") and shutil.which("ip") else "needs Linux with unshare and ip"
+    impossible = "" if can_do_without_network() else "needs Linux with ip, and an unshare that is permitted"
     yield Configuration("no network", prefix=NO_NETWORK, impossible=impossible)
     yield Configuration("every cell twice", change=every_cell_twice)
     yield Configuration("again from each heading", change=again_from_each_heading)
     yield Configuration("ten times in a row", times=10)
+
+
+def can_do_without_network() -> bool:
+    available = shutil.which("unshare") and shutil.which("ip")
+    return bool(available) and subprocess.run([*NO_NETWORK, "true"], capture_output=True).returncode == 0
 
 
 def possible_capabilities() -> list[str]:
@@ -104,10 +111,11 @@ def main() -> int:
     parser.add_argument("--only", default="", metavar="TEXT", help="run the configurations whose names contain it")
     parser.add_argument("notebooks", nargs="+", type=Path)
     arguments = parser.parse_args()
-    outputs = []
-    for configuration in configurations():
-        if arguments.only not in configuration.name:
-            continue
+    chosen = [configuration for configuration in configurations() if arguments.only in configuration.name]
+    if not chosen:
+        parser.error(f"no configuration's name contains {arguments.only!r}")
+    shutil.rmtree(LOGS, ignore_errors=True)
+    for configuration in chosen:
         if configuration.impossible:
             print(f"{configuration.name:25} not possible here: {configuration.impossible}", flush=True)
             continue
@@ -116,12 +124,16 @@ def main() -> int:
             with tempfile.TemporaryDirectory() as folder:
                 names, output = run(configuration, arguments.notebooks, Path(folder))
             failed += sorted(names)
-            outputs += [output] if output else []
+            if output:
+                LOGS.mkdir(parents=True, exist_ok=True)
+                with open(LOGS / f"{configuration.name}.txt", "a", encoding="utf-8") as log:
+                    log.write(output)
         total = len(arguments.notebooks) * configuration.times
         verdict = f"{total - len(failed):3} of {total:3} passed, {time.perf_counter() - started:5.0f} s"
         print(f"{configuration.name:25} {verdict}{'; FAILED: ' * bool(failed)}{', '.join(failed)}", flush=True)
-    print(*outputs, sep="\n")
-    return 1 if outputs else 0
+    if LOGS.exists():
+        print(f"What failed stands in {LOGS}")
+    return 1 if LOGS.exists() else 0
 
 
 if __name__ == "__main__":

@@ -1,6 +1,10 @@
 """What is written about the measurements is what they have stored."""
 
+import itertools
+
 from benchmarks import table
+from benchmarks.batch_size import BATCH_SIZES, MODELS
+from benchmarks.explorers import PRESSES
 from benchmarks.results import FOLDER, machine, stored
 from tests.browser import LESSONS, WITH_EXPLORER
 
@@ -17,11 +21,23 @@ def test_the_readme_shows_what_is_stored():
 def test_every_result_says_on_which_machine():
     for name in table.NAMES:
         assert stored(name)["machine"].keys() == machine().keys(), name
+        assert all(stored(name)["machine"].values()), name
 
 
-def test_every_lesson_and_every_explorer_was_measured():
+def test_everything_was_measured():
     assert [row["lesson"] for row in stored("lessons")["lessons"]] == [path.stem for path in LESSONS]
     assert {row["lesson"] for row in stored("explorers")["explorers"]} == {path.stem for path in WITH_EXPLORER}
+    assert {row["presses"] for row in stored("explorers")["explorers"]} == {PRESSES}
+    runs = {(run["model"], run["batch_size"]) for run in stored("batch_size")["runs"]}
+    assert runs == set(itertools.product(MODELS, BATCH_SIZES))
+
+
+def test_lessons_and_explorers_were_fast_enough():
+    lessons = stored("lessons")
+    assert {row["lesson"]: row["seconds"] for row in lessons["lessons"] if row["seconds"] >= 25} == {}
+    assert lessons["all_lessons"] < 150
+    assert lessons["import_course_utils"] < 0.3
+    assert max(row["median"] for row in stored("explorers")["explorers"]) <= 100
 
 
 def test_every_benchmark_has_its_paragraph():

@@ -1,6 +1,7 @@
 """Lesson 02: what the gradient holds while nobody, or somebody, clears it."""
 
 import functools
+import math
 from collections.abc import Callable
 
 import ipywidgets as widgets
@@ -66,15 +67,16 @@ def run_lines(lines: list[str], learning_rate: float) -> tuple[list[float], list
 
 @functools.cache
 def _stage() -> Stage:
-    stage = Stage(figsize=(8, 3.2))
-    stage.subplots_adjust(0.06, 0.27, 0.93, 0.9)
+    stage = Stage(figsize=(7.2, 3))
+    stage.subplots_adjust(0.02, 0.28, 0.92, 0.9)
     valley, history = stage.subplots(1, 2, width_ratios=[1, 1.6])
     valley.set_title("loss w²/2")
     valley.locator_params(nbins=4)
+    valley.yaxis.set_visible(False)
     history.locator_params(axis="y", nbins=4)
     history.set_title("after each line")
     stage.animate(valley.xaxis, "weight w")
-    for axis in (valley.yaxis, history.xaxis, history.yaxis):
+    for axis in (history.xaxis, history.yaxis):
         stage.animate(axis)
     return stage
 
@@ -85,7 +87,7 @@ def draw_zero_grad(program: str, learning_rate: float) -> tuple[Figure, str]:
     try:
         weights, gradients = run_lines(lines, learning_rate)
     except ValueError as error:
-        return Figure(figsize=(8, 3.2), layout="none"), f"Nothing was run: {error}."
+        return Figure(figsize=(7.2, 3), layout="none"), f"Nothing was run: {error}."
     stage = _stage().empty()
     valley, history = stage.axes
 
@@ -99,7 +101,8 @@ def draw_zero_grad(program: str, learning_rate: float) -> tuple[Figure, str]:
     history.axhline(0, color=COLORS["reference"], linewidth=0.8)
     for name, values, marker, color in [("weight", weights, "o-", "weight"), (".grad", gradients, "s-", "gradient")]:
         history.plot(places, values, marker, color=COLORS[color])
-        history.annotate(name, (places[-1], values[-1]), (7, -3), textcoords="offset points", color=COLORS[color])
+        if math.isfinite(values[-1]):
+            history.text(places[-1], values[-1], f"   {name}", color=COLORS[color], verticalalignment="center")
     history.set_xticks(places, ["start", *lines], rotation=60, fontsize=8)
 
     held = lines[len(lines) - lines[::-1].index("zero_grad") :] if "zero_grad" in lines else lines
