@@ -122,8 +122,10 @@ def test_a_hang_is_cut_off_also_if_the_ranks_do_not_listen_to_signals(temporary,
 
 @pytest.mark.parametrize("how", ["SIGINT", "SIGKILL"])
 def test_an_interrupted_or_killed_caller_leaves_no_process(temporary, notes, how):
+    # as a kernel does, which hears of interrupts also where what started it ignores them, such as a shell's `command &`
+    listen = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
     call = f"from course_utils.processes import run_ranks; run_ranks({HANG.format(folder=str(notes))!r})"
-    caller = subprocess.Popen([sys.executable, "-c", call], stderr=subprocess.PIPE, text=True)
+    caller = subprocess.Popen([sys.executable, "-c", f"{listen}\n{call}"], stderr=subprocess.PIPE, text=True)
     try:
         wait_until(lambda: len(pids(notes)) == 3)
         assert all(map(is_alive, pids(notes)))
