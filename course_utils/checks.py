@@ -1,18 +1,22 @@
 """Are these two ways of training the same? Runs both, and says how they differ."""
 
+import contextlib
 import copy
-import dataclasses
-import itertools
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.optimizer import register_optimizer_step_pre_hook
+from torch.utils.data import DataLoader
 
 from course_utils.accumulation import MeanLoss, cross_entropy_mean
-from course_utils.arguments import instance_of, integer, pairs, positive_integer, real_number
-from course_utils.loops import WINDOW_FIRST, plan, run
+from course_utils.arguments import instance_of, integer, iterator, pairs, positive_integer, real_number
+from course_utils.watch import Fault, Watched
+from course_utils.watch.recorder import Recorder
 
 
 @dataclass(frozen=True)
@@ -74,130 +78,420 @@ def compare_training(
     return compare_parameters(*copies)
 
 
-#: Each mistake in a loop that accumulates gradients: what it sets in Loop, and how to say it.
-MISTAKES = {
-    ("divisor", "K"): "a short last window is divided by K, so it is under-weighted",
-    ("divisor", "the window's micro-batches"): "it takes the mean of the micro-batches' means, whatever their sizes",
-    ("divisor", "1, 2, 3, ..."): "the k-th micro-batch of a window is divided by k",
-    ("divisor", "nothing, means"): "the means are not divided, so gradients are K times too large",
-    ("divisor", "nothing, sums"): "losses are summed and not divided",
-    ("tail", "dropped"): "a short last window is dropped",
-    ("tail", "left in .grad"): "a short last window is left in .grad, and added to the next epoch's first update",
-    ("tail", "counted on"): "the counter of micro-batches runs on into the next epoch",
-    (
-        "cleared",
-        "each micro-batch",
-    ): "gradients are cleared before each micro-batch, so only the last of a window counts",
-    ("cleared", "never"): "gradients are never cleared",
-    ("stepped", "each micro-batch"): "the optimizer steps after each micro-batch",
-    ("stepped", "at i % K == 0"): "the first update comes after one micro-batch, as with i % K == 0",
-}
-SAME = 1e-8  # as a share of the way; rounding in 64 bits stays far below, mistakes stay far above
+SAME = 1e-8  # relative; float64's rounding stays far below
+ROUNDING = {torch.float64: 1e-5, torch.float32: 1e-3}  # relative; what float32 does in a part, or all, of a training
 
 
 @dataclass(frozen=True)
 class LoopReport:
     """What `check_loop` found.
 
-    `difference` is the distance between where the loop and the right one lead, as a share of the way that the right
-    one goes; `length` is how long the loop's way is, in the same measure. `looks_like` are explanations, each of one or
-    two mistakes, that lead to where the loop leads; `unseen` are mistakes that change nothing with these micro-batches.
+    difference: the distance between the parameters that the loop and the large batches lead to, relative to the
+    length of the large batches' update of the parameters in all; length: that of the loop's, relative to it.
+    faults: what `watch` names. reason: why the large batch differs though no fault is named, if that is known.
+    notes, unseen: as `watch` says them. seen: the whole of it, with its table.
     """
 
     difference: float
     length: float
-    looks_like: tuple[str, ...]
+    faults: tuple[Fault, ...]
+    reason: str | None
+    notes: tuple[str, ...]
     unseen: tuple[str, ...]
+    seen: Watched = field(repr=False, compare=False)
+    rounding: float = ROUNDING[torch.float64]
 
     @property
     def is_right(self) -> bool:
-        return self.difference <= SAME
+        return self.difference <= self.rounding and not self.faults
 
     def __str__(self) -> str:
-        if self.is_right:
-            lines = [f"right: the same as one large batch per window, to {SAME:.0e} of the way"]
+        if self.is_right and self.difference <= SAME:
+            lines = [f"right: the same as one large batch per window, to a relative {SAME:.0e}"]
+        elif self.is_right:
+            lines = [f"right: equal to one large batch per window, up to rounding (a relative {self.difference:.0e})"]
+        elif self.difference == 0 or self.difference <= self.rounding:
+            lines = ["wrong, though the parameters are those of one large batch per window:"]
         else:
-            lines = [f"wrong: off by {self.difference:.2g} of the way, and goes {self.length:.2f} times as far"]
-            lines += [f"  it looks like this: {mistake}" for mistake in self.looks_like]
-            lines += ["  it is none of the known mistakes, nor two of them together"] * (not self.looks_like)
-        return "\n".join(lines + [f"  not tested by these micro-batches: {mistake}" for mistake in self.unseen])
+            lines = [f"wrong: relative error {self.difference:.2g}, the update is {self.length:.2f} times as long"]
+        lines += [f"  - {fault}{self.seen.where(fault)}" for fault in self.faults]
+        lines += [f"  - {self.reason}"] * (self.reason is not None)
+        if not self.is_right and not self.faults and self.reason is None:
+            lines.append("  - no fault is seen in what the micro-batches weigh: it is elsewhere")
+        lines += [f"  note: {note}" for note in self.notes]
+        return "\n".join(lines + [f"  not tested by these micro-batches: {what}" for what in self.unseen])
 
 
 def check_loop(
-    loop: Callable[[nn.Module, Optimizer, list[tuple[Tensor, Tensor]]], object],
+    loop: Callable[..., object],
     model: nn.Module,
-    loader: Iterable[tuple[Tensor, Tensor]],
+    loader: Iterable[Any],
     accumulation_steps: int,
     *,
-    loss: MeanLoss | None = None,
+    loss: MeanLoss | Callable[[nn.Module, Any], tuple[Tensor, float]] | None = None,
+    join: Callable[[Sequence[Any]], Any] | None = None,
+    optimizer: Callable[[Iterable[nn.Parameter]], Optimizer] | None = None,
+    scheduler: Callable[[Optimizer], LRScheduler] | None = None,
+    clip: float | None = None,
+    epochs: int = 2,
     seed: int = 0,
 ) -> LoopReport:
-    """Does `loop` train like the large batch? If not, which known mistake leads to where it leads?
+    """Does `loop` train like the large batch? If not, what is wrong with what its micro-batches weigh?
 
-    `loop(model, optimizer, micro_batches)` is yours: one epoch over a list of micro-batches, with `accumulation_steps`
-    of them for an update. It runs for two epochs on a copy of `model` with plain SGD and a small learning rate, which
-    hide nothing, and in 64-bit numbers; so does the right loop, and so do the mistakes. `loss` is the mean loss that it
-    minimizes, cross_entropy_mean() unless given. `model` and the caller's random numbers stay as they are.
+    `loop(model, optimizer, loader)` is yours: one epoch, with `accumulation_steps` micro-batches for an update. It
+    trains a copy of `model` for `epochs` epochs, under `watch`, in float64 (in float32, if it cannot otherwise). Beside
+    it the same samples train another copy in large batches, one for each window, and the parameters are compared.
+    A `loader` that is a DataLoader is given to the loop as it is, any other iterable as a list.
 
-    Raises ValueError if `accumulation_steps` is not a positive integer, the loader is empty or gives a micro-batch in
-    which no target counts, or the right loop changes no parameter, or not to finite numbers: nothing would be compared.
+    Batches are pairs (inputs, targets) of tensors, and the loss is cross_entropy_mean(), unless `loss` says otherwise:
+    a MeanLoss, or for batches of any kind a function of the model and a batch that returns the sum of the terms and
+    their count. `join` makes one batch of a list of them; tensors in tuples, lists and dicts are joined without it.
+
+    The large batch is trained with SGD at a learning rate of 0.001, which hides nothing, or as `optimizer` says, which
+    makes one of the parameters; with `scheduler`, which makes one of an optimizer, and is the loop's fourth argument;
+    and its gradients are clipped to a norm of `clip`. What is not said here is done as the loop is seen to do it: its
+    own optimizer, the learning rate of each update, the norm that it clips to. With random layers, such as dropout, the
+    window's micro-batches are added up instead, each with the random numbers that the loop had for it.
+
+    `model` and the caller's random numbers stay as they are. What the loop raises is reported; NotImplementedError is
+    passed on. Raises TypeError for batches that are no pairs of tensors if `loss` does not say what to do with them,
+    and ValueError if a number is out of its range, the loader is empty, or the large batches change no parameter, or
+    not to finite numbers: nothing would be compared.
     """
     instance_of(Callable, loop=loop)
     instance_of(nn.Module, model=model)
-    instance_of(MeanLoss | None, loss=loss)
+    instance_of(Callable | None, join=join, optimizer=optimizer, scheduler=scheduler)
+    if not isinstance(loss, MeanLoss):
+        instance_of(Callable | None, loss=loss)
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise ValueError("model has no parameter that requires a gradient")
-    accumulation_steps, seed = positive_integer("accumulation_steps", accumulation_steps), integer("seed", seed)
-    loss = loss or cross_entropy_mean()
-    micro_batches = [tuple(map(_in_64_bits, micro_batch)) for micro_batch in pairs("loader", loader, Tensor)]
-    if not micro_batches:
+    steps, epochs = positive_integer("accumulation_steps", accumulation_steps), positive_integer("epochs", epochs)
+    seed, clip = integer("seed", seed), None if clip is None else real_number("clip", clip)
+    terms = loss if callable(loss) else _terms(loss or cross_entropy_mean())
+    given = loader if isinstance(loader, DataLoader) else list(iterator("loader", loader))
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        batches = list(given)
+    if not batches:
         raise ValueError("loader gave no micro-batches: is it empty, or an iterator that was used up before?")
-    counts = [
-        real_number(f"loss.count of loader[{place}]", loss.count(targets))
-        for place, (_, targets) in enumerate(micro_batches)
-    ]
-    start = nn.utils.parameters_to_vector(model.parameters()).detach().double()
+    if not callable(loss):
+        try:
+            pairs("loader", batches, Tensor)
+        except TypeError as error:
+            raise TypeError(f"{error}. For other batches pass loss=lambda model, batch: (sum, count)") from None
+        for place, (_, targets) in enumerate(batches):
+            real_number(f"loss.count of loader[{place}]", terms.loss.count(targets), zero=True)
+    trial = _Trial(model, given, steps, terms, join or _joined, optimizer, scheduler, clip, epochs, seed)
+    try:
+        return trial.report(loop, torch.float64)
+    except _OtherDtype:
+        return trial.report(loop, torch.float32)
 
-    def way(train: Callable[[nn.Module, Optimizer], object]) -> Tensor:
-        trained = copy.deepcopy(model).double()
+
+class _OtherDtype(Exception):
+    """The loop, or the model, cannot do with float64."""
+
+
+class _Trial:
+    """The training by the loop, and the same by large batches."""
+
+    def __init__(self, model, given, steps, terms, join, optimizer, scheduler, clip, epochs, seed) -> None:
+        self.model, self.given, self.steps, self.terms, self.join = model, given, steps, terms, join
+        self.optimizer, self.scheduler, self.clip = optimizer, scheduler, clip
+        self.epochs, self.seed = epochs, seed
+        self.cannot_join: str | None = None
+
+    def report(self, loop: Callable, dtype: torch.dtype) -> LoopReport:
+        start = self._copy(dtype)
+        batches = self._batches(dtype)
+        self.random = self._is_random(start, batches[0][0])
+        parts = self._parts_differ(start, batches[0][: self.steps]) if self.steps > 1 else 0.0
+        large = copy.deepcopy(start)
+        trained, seen, noted, error = self._by_loop(loop, start, large, batches)
+        if error and dtype == torch.float64 and any(word in error for word in ("dtype", "Double", "double")):
+            raise _OtherDtype
+        self._by_large_batches(large, batches, noted, seen)
+        ways = [_vector(each) - _vector(start) for each in (trained, large)]
+        if not 0 < ways[1].norm() < torch.inf:
+            how = "change no parameter" if ways[1].norm() == 0 else "make a parameter NaN or infinite"
+            raise ValueError(f"large batches of the loader's samples {how} of this model")
+        difference = _largest((ways[0] - ways[1]).norm() / ways[1].norm())
+        length = _largest(ways[0].norm() / ways[1].norm())
+        faults, notes = list(seen.faults), list(seen.notes)
+        reason = None
+        if compare_parameters(start, trained).largest == 0 and not error:
+            reason = "the loop does not change the model that it is given"
+            faults = [fault for fault in faults if fault.kind == "another model"]
+        elif difference > ROUNDING[dtype] and parts is not None and parts > ROUNDING[dtype]:
+            reason = self._why_not_additive(seen)
+        elif seen.recording.value_clips and difference > ROUNDING[dtype]:
+            reason = "the large batch is not clipped by value"
+        if self.cannot_join:
+            notes.append(f"the large batch was put together from micro-batches: {self.cannot_join}")
+        elif self.random:
+            notes.append("the model draws random numbers: each micro-batch is compared with its own draws")
+        if reason or not parts or parts <= ROUNDING[dtype] or difference <= ROUNDING[dtype]:  # it is measured here
+            notes = [note for note in notes if "sees micro-batches" not in note and "against the others" not in note]
+        return LoopReport(
+            difference, length, tuple(faults), reason, tuple(notes), tuple(seen.unseen), seen, ROUNDING[dtype]
+        )
+
+    def _copy(self, dtype: torch.dtype) -> nn.Module:
+        model = copy.deepcopy(self.model)
+        model = model.double() if dtype == torch.float64 else model.float()
+
+        def cast(module: nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+            return _mapped(args, dtype), _mapped(kwargs, dtype)
+
+        model.register_forward_pre_hook(cast, with_kwargs=True)
+        return model
+
+    def _batches(self, dtype: torch.dtype) -> list[list[Any]]:
+        """The micro-batches of each epoch."""
+        found = []
+        for epoch in range(self.epochs):
+            torch_state = torch.random.get_rng_state()
+            torch.manual_seed(self.seed + epoch)
+            found.append([_mapped(batch, dtype) for batch in self.given])
+            torch.random.set_rng_state(torch_state)
+        return found
+
+    # The loop's training
+
+    def _by_loop(self, loop: Callable, start: nn.Module, large: nn.Module, batches: list[list[Any]]):
+        trained = copy.deepcopy(start)
+        counts = [[float(self._count(start, batch)) for batch in epoch] for epoch in batches]
+        error, noted = "", _Noted(trained, large)
+        hook = register_optimizer_step_pre_hook(noted)
+        seen = Watched(Recorder(trained), self.steps, counts)
+        try:
+            with torch.random.fork_rng(), seen:
+                optimizer = (
+                    self.optimizer(trained.parameters()) if self.optimizer else SGD(trained.parameters(), lr=1e-3)
+                )
+                more = [self.scheduler(optimizer)] if self.scheduler else []
+                draws = self._drawing(trained)
+                for epoch in range(self.epochs):
+                    if epoch:
+                        seen.new_epoch()
+                    torch.manual_seed(self.seed + epoch)
+                    draws.begin(epoch)
+                    loop(trained, optimizer, self._to_loop(batches[epoch]), *more)
+        except NotImplementedError:
+            raise
+        except Exception as raised:
+            error = f"{type(raised).__name__}: {raised}"
+        finally:
+            hook.remove()
+        return trained, seen, noted, error
+
+    def _to_loop(self, batches: list[Any]) -> Any:
+        return self.given if isinstance(self.given, DataLoader) else list(batches)
+
+    def _drawing(self, model: nn.Module) -> "_Draws":
+        return _Draws(model, self.seed, self.random)
+
+    # The large batch's
+
+    def _by_large_batches(self, model: nn.Module, batches: list[list[Any]], noted: "_Noted", seen: Watched) -> None:
+        optimizers = self._optimizers(model, noted)
+        schedulers = [self.scheduler(optimizer) for optimizer, _ in optimizers(0)] if self.scheduler else []
+        norms = [clip[0] for table in seen.tables for row in table.rows for clip in row.update.clips]
+        clip = self.clip if self.clip is not None else max(set(norms), key=norms.count, default=None)
+        update = 0
         with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            train(trained, SGD(trained.parameters(), lr=1e-3))
-        return nn.utils.parameters_to_vector(trained.parameters()).detach() - start
+            draws = self._drawing(model)
+            for epoch, micro_batches in enumerate(batches):
+                draws.begin(epoch)
+                for first in range(0, len(micro_batches), self.steps):
+                    window = micro_batches[first : first + self.steps]
+                    model.zero_grad()
+                    if not self._backward(model, window):
+                        continue
+                    if clip is not None:
+                        nn.utils.clip_grad_norm_(model.parameters(), clip)
+                    for optimizer, options in optimizers(update):
+                        for group, new in zip(optimizer.param_groups, options, strict=False):
+                            group.update(new)
+                        optimizer.step()
+                    for each in schedulers:
+                        each.step()
+                    update += 1
 
-    def way_of(mistakes: tuple[tuple[str, str], ...]) -> Tensor:
-        planned = plan(dataclasses.replace(WINDOW_FIRST, **dict(mistakes)), counts, accumulation_steps, epochs=2)
-        return way(lambda model, optimizer: run(planned, model, optimizer, micro_batches, loss))
+    def _optimizers(self, large: nn.Module, noted: "_Noted") -> Callable[[int], list[tuple[Optimizer, list[dict]]]]:
+        """The optimizers of an update, each with the options of its groups: as the loop had them in that update."""
+        if self.optimizer or not noted.steps:
+            made = self.optimizer(large.parameters()) if self.optimizer else SGD(large.parameters(), lr=1e-3)
+            return lambda update: [(made, [])]
+        updates: list[list] = []
+        stepped: set[int] = set()
+        for key, own, options in noted.steps:
+            if not updates or own & stepped:  # a parameter's second step begins another update
+                updates.append([])
+                stepped = set()
+            updates[-1].append((noted.copies[key], [] if self.scheduler else options))
+            stepped |= own
+        return lambda update: updates[min(update, len(updates) - 1)]
 
-    def two_epochs(model: nn.Module, optimizer: Optimizer) -> None:
-        for _ in range(2):
-            loop(model, optimizer, list(micro_batches))
+    def _backward(self, model: nn.Module, window: list[Any]) -> bool:
+        """Adds the gradient of the window's mean loss to .grad; False if nothing in it counts."""
+        if not self.random and not self.cannot_join:
+            try:
+                batch = self.join(window)
+                total, count = self.terms(model, batch)
+            except Exception as error:
+                self.cannot_join = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+            else:
+                if float(count) > 0:
+                    (total / float(count)).backward()
+                return float(count) > 0
+        count = sum(float(self._count(model, batch)) for batch in window)
+        if count > 0:
+            for batch in window:
+                (self.terms(model, batch)[0] / count).backward()
+        return count > 0
 
-    right = way_of(())
-    if not 0 < right.norm() < torch.inf:
-        how = "changes no parameter" if right.norm() == 0 else "makes a parameter NaN or infinite"
-        raise ValueError(f"the right loop {how} of this model on the loader's micro-batches")
-    found = way(two_epochs)
+    def _count(self, model: nn.Module, batch: Any) -> float:
+        if isinstance(self.terms, _Terms):
+            return self.terms.loss.count(batch[1])
+        state, mode = torch.random.get_rng_state(), model.training
+        with torch.no_grad(), _as_it_was(model):
+            count = self.terms(model, batch)[1]
+        torch.random.set_rng_state(state)
+        model.train(mode) if model.training != mode else None
+        return float(count)
 
-    def apart(first: Tensor, second: Tensor) -> float:
-        return _largest((first - second).norm() / right.norm())
+    # What the model is like
 
-    singles = {(mistake,): way_of((mistake,)) for mistake in MISTAKES}
-    unseen = [mistakes for mistakes, leads_to in singles.items() if apart(leads_to, right) <= SAME]
-    looks_like = []
-    if apart(found, right) > SAME:
-        looks_like = [mistakes for mistakes, leads_to in singles.items() if apart(leads_to, found) <= SAME]
-        looks_like = looks_like or [
-            pair
-            for pair in itertools.combinations(MISTAKES, 2)
-            if pair[0][0] != pair[1][0] and apart(way_of(pair), found) <= SAME
-        ]
-    return LoopReport(apart(found, right), _largest(found.norm() / right.norm()), _said(looks_like), _said(unseen))
+    def _is_random(self, start: nn.Module, batch: Any) -> bool:
+        """Do two passes over the same batch, from two seeds, differ?"""
+        found = []
+        for seed in (0, 1):
+            with torch.random.fork_rng(), torch.no_grad(), _as_it_was(start):
+                torch.manual_seed(seed)
+                found.append(self.terms(start, batch)[0])
+        return not torch.equal(found[0].nan_to_num(), found[1].nan_to_num())
+
+    def _parts_differ(self, start: nn.Module, window: list[Any]) -> float | None:
+        """How far the gradient of the window as one batch is from the sum of its parts', with dropout left out."""
+        if len(window) < 2:
+            return 0.0
+        model, random = copy.deepcopy(start), self.random
+        for module in model.modules():
+            if isinstance(module, nn.modules.dropout._DropoutNd):
+                module.p = 0.0
+        self.random = self._is_random(model, window[0])
+        if self.random:
+            self.random = random
+            return None
+        found = []
+        for parts in (False, True):
+            model.zero_grad()
+            with _as_it_was(model):
+                self.random = parts  # adds the parts up
+                self._backward(model, window)
+            found.append(
+                torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None] or [torch.zeros(1)])
+            )
+        self.random = random
+        if self.cannot_join or found[0].shape != found[1].shape or not found[0].norm() > 0:
+            return None
+        return _largest((found[1] - found[0]).norm() / found[0].norm())
+
+    def _why_not_additive(self, seen: Watched) -> str:
+        if seen.recording.mixing:
+            kind, name = seen.recording.mixing[0]
+            where = f"layer {name}" if name else "the model"
+            return f"this model's loss is not additive over micro-batches: {kind} in {where}"
+        return "this loss is not a mean over samples: of the large batch it is not the sum of the micro-batches'"
 
 
-def _in_64_bits(tensor: Tensor) -> Tensor:
-    return tensor.double() if tensor.is_floating_point() else tensor
+class _Noted:
+    """Copies of the optimizers that train one model, made before their first step to train another; and each step."""
+
+    def __init__(self, trained: nn.Module, large: nn.Module) -> None:
+        self.pairs = {id(one): other for one, other in zip(trained.parameters(), large.parameters(), strict=True)}
+        self.copies: dict[int, Optimizer] = {}
+        self.kept: list[Optimizer] = []  # so that no id comes twice
+        self.steps: list[tuple[int, set[int], list[dict]]] = []
+
+    def __call__(self, optimizer: Optimizer, *_: Any) -> None:
+        own = {id(p) for group in optimizer.param_groups for p in group["params"]} & set(self.pairs)
+        if not own:
+            return
+        if id(optimizer) not in self.copies:
+            self.kept.append(optimizer)
+            self.copies[id(optimizer)] = copy.deepcopy(optimizer, dict(self.pairs))
+        options = [{n: copy.copy(v) for n, v in group.items() if n != "params"} for group in optimizer.param_groups]
+        self.steps.append((id(optimizer), own, options))
 
 
-def _said(explanations: list[tuple[tuple[str, str], ...]]) -> tuple[str, ...]:
-    return tuple("; and ".join(MISTAKES[mistake] for mistake in mistakes) for mistakes in explanations)
+class _Draws:
+    """Random numbers that depend on the epoch and the number of the forward pass only, if the model draws any."""
+
+    def __init__(self, model: nn.Module, seed: int, random: bool) -> None:
+        self.seed, self.epoch, self.passes = seed, 0, 0
+        if random:
+            model.register_forward_pre_hook(self._before)
+
+    def begin(self, epoch: int) -> None:
+        self.epoch, self.passes = epoch, 0
+
+    def _before(self, module: nn.Module, _: Any) -> None:
+        if module.training and torch.is_grad_enabled():
+            torch.manual_seed((self.seed * 1_000 + self.epoch) * 1_000_003 + self.passes)
+            self.passes += 1
+
+
+@dataclass(frozen=True)
+class _Terms:
+    loss: MeanLoss
+
+    def __call__(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, float]:
+        inputs, targets = batch
+        return self.loss.total(model(inputs), targets), self.loss.count(targets)
+
+
+def _terms(loss: MeanLoss) -> _Terms:
+    return _Terms(loss)
+
+
+def _joined(parts: Sequence[Any]) -> Any:
+    """One batch of several: tensors are joined along their first dimension, in tuples, lists and dicts as well."""
+    first = parts[0]
+    if isinstance(first, Tensor):
+        return torch.cat(list(parts))
+    if isinstance(first, dict):
+        return {name: _joined([part[name] for part in parts]) for name in first}
+    if isinstance(first, tuple) and all(isinstance(each, (Tensor, tuple, list, dict)) for each in first):
+        return tuple(_joined(each) for each in zip(*parts, strict=True))
+    if isinstance(first, list) and first and len({len(part) for part in parts}) == 1 and isinstance(first[0], Tensor):
+        return [_joined(each) for each in zip(*parts, strict=True)]
+    raise TypeError(f"batches of {type(first).__name__}s are not joined without join=")
+
+
+def _mapped(value: Any, dtype: torch.dtype) -> Any:
+    """`value` with every floating-point tensor in it in `dtype`."""
+    if isinstance(value, Tensor):
+        return value.to(dtype) if value.is_floating_point() else value
+    if isinstance(value, dict):
+        return {name: _mapped(part, dtype) for name, part in value.items()}
+    if type(value) in (tuple, list):
+        return type(value)(_mapped(part, dtype) for part in value)
+    return value
+
+
+@contextlib.contextmanager
+def _as_it_was(model: nn.Module) -> Iterator[None]:
+    """Puts the model's buffers back: running means."""
+    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for name, buffer in model.named_buffers():
+                buffer.copy_(buffers[name])
+
+
+def _vector(model: nn.Module) -> Tensor:
+    return nn.utils.parameters_to_vector(model.parameters()).detach().double()

@@ -24,6 +24,7 @@ from traitlets import TraitError
 import course_utils
 from course_utils import accumulation, loops, noise, optimizers
 from course_utils.data import Split
+from course_utils.watch import Watched, watch
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 NAN, INF = float("nan"), float("inf")
@@ -71,6 +72,13 @@ def one_epoch(model, optimizer, loader) -> None:
         optimizer.zero_grad()
         accumulation.backward(model, window)
         optimizer.step()
+
+
+def seen_right() -> Watched:
+    trained_model = model()
+    with watch(trained_model) as seen:
+        one_epoch(trained_model, SGD(trained_model.parameters(), lr=0.1), micro_batches())
+    return seen
 
 
 def draw(level: float) -> tuple:
@@ -215,11 +223,16 @@ TABLE: dict[str, tuple[Callable[[], dict[str, Any]], list[Bad]]] = {
             Bad("model", [nn.ReLU(), model().requires_grad_(False), with_nan(model())]),
             Bad("loop", NO_FUNCTION, TypeError),
             Bad("loader", [*NO_PAIRS, [(IMAGES.tolist(), LABELS)], [(IMAGES, LABELS.tolist())]], TypeError),
-            Bad("loader", [[], iter([]), NOTHING_COUNTS, micro_batches(NOT_A_NUMBER)]),
+            Bad("loader", [[], iter([]), NOTHING_COUNTS[1:], micro_batches(NOT_A_NUMBER)]),
             Bad("loader", [[(IMAGES, LABELS.float())]], TypeError, "targets"),
             Bad("loader", [micro_batches(META_IMAGES, META_LABELS)], RuntimeError, "meta"),
             Bad("accumulation_steps", NOT_POSITIVE_INTEGERS),
-            Bad("loss", NO_LOSS, TypeError),
+            Bad("loss", NOT_CALLABLE, TypeError),
+            Bad("join", NOT_CALLABLE, TypeError),
+            Bad("optimizer", NOT_CALLABLE, TypeError),
+            Bad("scheduler", NOT_CALLABLE, TypeError),
+            Bad("clip", [0, -1.0, "1", NAN]),
+            Bad("epochs", NOT_POSITIVE_INTEGERS),
             Bad("seed", NOT_INTEGERS),
         ],
     ),
@@ -560,6 +573,20 @@ TABLE: dict[str, tuple[Callable[[], dict[str, Any]], list[Bad]]] = {
     ),
 }
 
+TABLE |= {
+    "watch.report.watch": (
+        lambda: {"model": model(), "steps": 2, "counts": [3, 3, 2], "updates": 8},
+        [
+            Bad("model", [value for value in NO_MODEL if value is not None], TypeError),
+            Bad("steps", [value for value in NOT_POSITIVE_INTEGERS if value is not None]),
+            Bad("counts", [5], TypeError),
+            Bad("counts", [["a"], [-1], [NAN]]),
+            Bad("updates", NOT_FROM_0_UP),
+        ],
+    ),
+    "watch.report.assert_right": (lambda: {"seen": seen_right()}, [Bad("seen", [None, 5, "seen"], TypeError)]),
+}
+
 #: What has no rows in the table, and why; a parameter is named in parentheses.
 EXCEPTIONS = {
     "arguments.*": "the checks themselves, which all rows go through",
@@ -588,6 +615,11 @@ EXCEPTIONS = {
     "optimizers.AccumulatingOptimizer.zero_grad": "anything is true or false",
     "schedules.PlateauStep": "a result",
     "training.Evaluation": "a result",
+    "watch.losses.*": "watch calls it with what PyTorch gives",
+    "watch.picture.*": "Watched.show calls it with its tables",
+    "watch.reading.*": "a result, or what makes it of a recording",
+    "watch.recorder.*": "PyTorch calls it; Watched begins and ends it",
+    "watch.report.Watched*": "watch makes it",
     "training.History": "a result",
 }
 
@@ -629,6 +661,8 @@ def public_things() -> dict[str, Callable]:
 
 
 def parameters_of(thing: Callable) -> list[inspect.Parameter]:
+    if inspect.isclass(thing) and issubclass(thing, BaseException):
+        return []
     return [parameter for name, parameter in inspect.signature(thing).parameters.items() if name != "self"]
 
 

@@ -1,8 +1,8 @@
 """What Accelerate, Lightning and Transformers' Trainer do today, as lesson 14 says it.
 
 A release that changes it fails here, with a message that names the sentence to update. The assertions are about the
-weight that each of 22 samples has in each of two updates: its loss is a parameter of its own, so that its gradient is
-its weight. Micro-batches have 4 samples, a window has 4 micro-batches, and the second window is short: 4 + 2 samples.
+weight that each of 17 samples has in each of two updates: its loss is a parameter of its own, so that its gradient is
+its weight. Micro-batches have 3 samples, a window has 4 micro-batches, and the second window is short: 3 + 2 samples.
 """
 
 import json
@@ -30,21 +30,21 @@ transformers = pytest.importorskip("transformers", reason="pip install --editabl
 
 ROOT = Path(__file__).parent.parent
 LESSON = ROOT / "notebooks" / "14_frameworks.ipynb"
-SAMPLES, M, K = 22, 4, 4
-FULL, SHORT = 1 / 16, 1 / 6
+SAMPLES, M, K = 17, 3, 4
+FULL, SHORT = 1 / 12, 1 / 5
 SENTENCES = {
     "accelerate divides": "But the loss is divided by $K$ there, too.",
     "accelerate clips": "`clip_grad_norm_` does not wait.",
     "accelerate schedule": "A prepared scheduler may be called for every micro-batch",
-    "accelerate remedy": "Right, for any number and size of micro-batches.",
+    "accelerate remedy": "Right in both epochs. With several processes `samples` is the number in all of them",
     "accelerate state": "They share their state; the last one made wins.",
-    "accelerate flag": "with it down every prepared optimizer's `step` does nothing, silently.",
+    "accelerate flag": "while it is False every prepared optimizer's `step` does nothing, silently.",
     "accelerate unprepared": "It cannot see the end: the tail stays in <code>.grad</code>",
-    "lightning divides": "A half again, and the same diagnosis.",
-    "lightning clips": "Clipping is right without your doing.",
+    "lightning divides": "A half again, and the same faults.",
+    "lightning clips": "Lightning clips once per update, and you need to do nothing for it.",
     "lightning schedule": "The schedule is right at the default frequency of 1.",
-    "lightning remedy": "Give Lightning the *large* batch, cut it up yourself",
-    "trainer counts": "It takes the window from the loader before the first backward, counts its tokens",
+    "lightning remedy": "Give Lightning the *large* batch, split it yourself",
+    "trainer counts": "The Trainer takes the window from the loader before the first backward, counts its tokens",
     "trainer promise": "A `**kwargs` counts as a promise to use the number.",
     "trainer mean of means": "Without `**kwargs` it is the mean of means.",
     "trainer own loss": "The model takes the count, so the Trainer believes it was used, and divides by nothing.",
@@ -101,9 +101,9 @@ def rounded(*rows):
 
 
 RIGHT = rounded([FULL] * 4, [SHORT] * 2)
-DIVIDED_BY_K = rounded([FULL] * 4, [1 / 16, 1 / 8])
-MEAN_OF_MEANS = rounded([FULL] * 4, [1 / 8, 1 / 4])
-K_TIMES = rounded([1 / 4] * 4, [1 / 4, 1 / 2])
+DIVIDED_BY_K = rounded([FULL] * 4, [1 / 12, 1 / 8])
+MEAN_OF_MEANS = rounded([FULL] * 4, [1 / 6, 1 / 4])
+NOT_DIVIDED = rounded([1 / 3] * 4, [1 / 3, 1 / 2])
 
 
 def loader(batch_size=M):
@@ -283,7 +283,7 @@ def with_trainer(folder, kind, **arguments):
     ("kind", "expected", "sentence"),
     [
         (TakesNothing, MEAN_OF_MEANS, "trainer mean of means"),
-        (TakesAndForgets, K_TIMES, "trainer promise"),
+        (TakesAndForgets, NOT_DIVIDED, "trainer promise"),
         (TakesAndUses, RIGHT, "trainer counts"),
     ],
 )

@@ -37,8 +37,8 @@ def four_loops() -> Explorer:
 def _explorer(draw: Draw) -> Explorer:
     return Explorer(
         draw,
-        samples=slider(widgets.IntSlider, "samples N", 22, 1, 48, 1),
-        micro_batch=slider(widgets.IntSlider, "micro-batch M", 4, 1, 16, 1),
+        samples=slider(widgets.IntSlider, "samples N", 17, 1, 48, 1),
+        micro_batch=slider(widgets.IntSlider, "micro-batch M", 3, 1, 16, 1),
         steps=slider(widgets.IntSlider, "micro-batches K", 4, 1, 8, 1),
     )
 

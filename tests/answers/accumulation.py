@@ -324,7 +324,7 @@ def train_epoch(model, optimizer, micro_batches, accumulation_steps):
             optimizer.zero_grad()
 
 # %% train_epoch, wrong: a last step, divided by K
-# says: a short last window is divided by K
+# says: a short last window is divided by
 def train_epoch(model, optimizer, micro_batches, accumulation_steps):
     optimizer.zero_grad()
     for i, (inputs, targets) in enumerate(micro_batches):
@@ -344,7 +344,7 @@ def train_epoch(model, optimizer, micro_batches, accumulation_steps):
         optimizer.step()
 
 # %% train_epoch, wrong: not divided
-# says: the means are not divided
+# says: the losses are not divided
 def train_epoch(model, optimizer, micro_batches, accumulation_steps):
     for start in range(0, len(micro_batches), accumulation_steps):
         optimizer.zero_grad()
@@ -353,7 +353,7 @@ def train_epoch(model, optimizer, micro_batches, accumulation_steps):
         optimizer.step()
 
 # %% train_epoch, wrong: sums, not divided
-# says: losses are summed and not divided
+# says: losses are summed over the samples and not divided
 def train_epoch(model, optimizer, micro_batches, accumulation_steps):
     for start in range(0, len(micro_batches), accumulation_steps):
         optimizer.zero_grad()
@@ -371,7 +371,7 @@ def train_epoch(model, optimizer, micro_batches, accumulation_steps):
         optimizer.step()
 
 # %% train_epoch, wrong: clears in each micro-batch
-# says: gradients are cleared before each micro-batch
+# says: gradients are cleared too early: only the last
 def train_epoch(model, optimizer, micro_batches, accumulation_steps):
     for start in range(0, len(micro_batches), accumulation_steps):
         window = micro_batches[start : start + accumulation_steps]
@@ -382,7 +382,7 @@ def train_epoch(model, optimizer, micro_batches, accumulation_steps):
         optimizer.step()
 
 # %% train_epoch, wrong: steps in each micro-batch
-# says: the optimizer steps after each micro-batch
+# says: there is a step after each micro-batch
 def train_epoch(model, optimizer, micro_batches, accumulation_steps):
     for start in range(0, len(micro_batches), accumulation_steps):
         window = micro_batches[start : start + accumulation_steps]

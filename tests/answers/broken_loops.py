@@ -88,7 +88,7 @@ def loop_1(model, optimizer, micro_batches, K):
 fault_1 = "cleared too often"
 
 # %% loop_1, wrong: steps for each micro-batch instead
-# says: the optimizer steps after each micro-batch
+# says: each micro-batch has its own update
 def loop_1(model, optimizer, micro_batches, K):
     for window in windows(micro_batches, K):
         for inputs, targets in window:
@@ -100,7 +100,7 @@ def loop_1(model, optimizer, micro_batches, K):
 fault_1 = "cleared too often"
 
 # %% loop_1, wrong: the division is taken out, too
-# says: the means are not divided
+# says: the losses are not divided
 def loop_1(model, optimizer, micro_batches, K):
     for window in windows(micro_batches, K):
         optimizer.zero_grad()
@@ -236,7 +236,7 @@ def loop_2(model, optimizer, micro_batches, K):
 fault_2 = "always divided by K"
 
 # %% loop_2, wrong: not divided at all
-# says: the means are not divided
+# says: the losses are not divided
 def loop_2(model, optimizer, micro_batches, K):
     for i, (inputs, targets) in enumerate(micro_batches):
         loss = cross_entropy(model(inputs), targets)
@@ -389,7 +389,7 @@ def loop_3(model, optimizer, micro_batches, K):
 fault_3 = "tail served late"
 
 # %% loop_3, wrong: steps at the end, and divides by K
-# says: so it is under-weighted
+# says: it is under-weighted
 def loop_3(model, optimizer, micro_batches, K):
     for i, (inputs, targets) in enumerate(micro_batches):
         loss = cross_entropy(model(inputs), targets) / K
@@ -501,7 +501,7 @@ def loop_4(model, optimizer, micro_batches, K):
 fault_4 = "mean of means"
 
 # %% loop_4, wrong: each one's own tokens
-# says: the means are not divided
+# says: the losses are not divided
 def loop_4(model, optimizer, micro_batches, K):
     for window in windows(micro_batches, K):
         optimizer.zero_grad()
@@ -514,7 +514,7 @@ def loop_4(model, optimizer, micro_batches, K):
 fault_4 = "mean of means"
 
 # %% loop_4, wrong: sums, not divided
-# says: losses are summed and not divided
+# says: losses are summed over the samples and not divided
 def loop_4(model, optimizer, micro_batches, K):
     for window in windows(micro_batches, K):
         optimizer.zero_grad()
@@ -708,7 +708,7 @@ def loop_5(model, optimizer, micro_batches, K, max_norm):
 fault_5 = "clipped too often"
 
 # %% loop_5, wrong: not divided
-# says: the means are not divided
+# says: the losses are not divided
 def loop_5(model, optimizer, micro_batches, K, max_norm):
     for window in windows(micro_batches, K):
         optimizer.zero_grad()
@@ -720,7 +720,7 @@ def loop_5(model, optimizer, micro_batches, K, max_norm):
 fault_5 = "clipped too often"
 
 # %% loop_5, wrong: always divided by K
-# says: so it is under-weighted
+# says: it is under-weighted
 def loop_5(model, optimizer, micro_batches, K, max_norm):
     for window in windows(micro_batches, K):
         optimizer.zero_grad()
@@ -1406,7 +1406,7 @@ def loop_9(model, optimizer, micro_batches, K):
 fault_9 = "one backward"
 
 # %% loop_9, wrong: detaches the sum
-# says: this: only the last of a window counts
+# says: micro-batch trains
 def loop_9(model, optimizer, micro_batches, K):
     for window in windows(micro_batches, K):
         optimizer.zero_grad()
@@ -1419,7 +1419,7 @@ def loop_9(model, optimizer, micro_batches, K):
 fault_9 = "one backward"
 
 # %% loop_9, wrong: a smaller window
-# says: the optimizer steps after each micro-batch
+# says: each micro-batch has its own update
 def loop_9(model, optimizer, micro_batches, K):
     for inputs, targets in micro_batches:
         optimizer.zero_grad()
@@ -1430,7 +1430,7 @@ def loop_9(model, optimizer, micro_batches, K):
 fault_9 = "one backward"
 
 # %% loop_9, wrong: the division is lost
-# says: the means are not divided
+# says: the losses are not divided
 def loop_9(model, optimizer, micro_batches, K):
     for window in windows(micro_batches, K):
         optimizer.zero_grad()

@@ -1,0 +1,76 @@
+"""The table as a picture: rows are updates, columns micro-batches, colour is the weight against what it should be."""
+
+import math
+
+from matplotlib import colormaps
+from matplotlib.colors import TwoSlopeNorm
+from matplotlib.figure import Figure
+from matplotlib.pyplot import figure as new_figure
+
+from course_utils.watch.reading import Row, Table
+
+MOST = 24  # rows and columns that are drawn
+
+
+def draw(table: Table) -> Figure:
+    """The weight of every micro-batch in every update, in the cell; blue is too little, brown too much, white right.
+
+    What a micro-batch should weigh is its share of the window's count, where the counts are known, else one part in as
+    many as the window has. The first 24 updates and micro-batches are drawn.
+    """
+    rows = table.rows[:MOST]
+    numbers = [each.number + i for row in rows for each in row.micro_batches for i in range(each.span)]
+    columns = min(max([*table.numbers.values(), *numbers], default=1), MOST)
+    figure = new_figure(figsize=(1.6 + 0.42 * max(columns, 8), 1.3 + 0.36 * len(rows)))
+    axes, colors = figure.add_subplot(), TwoSlopeNorm(0, -2, 2)
+    axes.grid(False)
+    axes.set_xlim(0.5, columns + 0.5)
+    axes.set_ylim(len(rows) + 0.5, 0.5)
+    shade = colormaps["BrBG_r"]  # safe for colour-blind eyes
+    for row in rows:
+        for each, due in zip(row.micro_batches, due_weights(row), strict=True):
+            off = math.log2(each.weight / due) if each.weight > 0 and due > 0 else -2
+            off = max(-2.0, min(2.0, off))
+            left = each.number - 0.5
+            axes.barh(row.number, each.span, 0.9, left, color=shade(colors(off)), edgecolor="#555555", linewidth=0.8)
+            dark = abs(off) > 1.2
+            axes.text(
+                left + each.span / 2,
+                row.number,
+                f"{each.weight:.2g}".removeprefix("0"),
+                ha="center",
+                va="center",
+                fontsize=8,
+                color="white" if dark else "black",
+            )
+    axes.set(xlabel="micro-batch (white: its share; green: too little; brown: too much)", ylabel="update")
+    axes.set_title(f"{table.name}: weights, and their sum")
+    axes.locator_params(axis="both", integer=True, nbins=12)
+    for row in rows:
+        axes.text(columns + 0.7, row.number, f"{row.total:.3g}", va="center", fontsize=8, clip_on=False)
+    return figure
+
+
+def due_weights(row: Row) -> list[float]:
+    """What each micro-batch of the row should weigh."""
+    return row.due or [each.span / row.size for each in row.micro_batches]
+
+
+def sentence(table: Table) -> str:
+    """What the picture shows."""
+    rows = table.rows
+    updates = f"{len(rows)} update{'s' * (len(rows) != 1)}"
+    wrong = [
+        (row, each)
+        for row in rows
+        for each, due in zip(row.micro_batches, due_weights(row), strict=True)
+        if abs(each.weight - due) > 2e-3 * max(abs(each.weight), due)
+    ]
+    sums = sorted({float(f"{row.total:.3g}") for row in rows})
+    said = f"{sums[0]:g}" if len(sums) == 1 else f"between {sums[0]:g} and {sums[-1]:g}" if sums else "nothing"
+    unused = len({table.numbers[n] for n in table.unused})
+    total = sum(len(row.micro_batches) for row in rows)
+    return (
+        f"{table.name}, {updates}: {len(wrong)} of {total} weights are not what they should be, the weights of an "
+        f"update add up to {said}, and {unused} micro-batch{'es are' if unused != 1 else ' is'} in no update."
+    )
