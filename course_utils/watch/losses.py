@@ -53,14 +53,14 @@ class Loss:
 
     def finish(self) -> None:
         """Reads the multiplier from the gradients that came to the loss; after backward()."""
-        grads = [grad.detach().double().flatten() for grad in self.seen]
-        self.seen = []
+        grads, self.seen = self.seen, []
         if not grads:
             return
-        grad = grads[0]
-        if len(grad) == 1:
-            self.multiplier *= grad.item() if self.name in NAMES.values() else abs(grad.item())  # -log_p.mean()
+        if grads[0].numel() == 1:
+            multiplier = grads[0].item()
+            self.multiplier *= multiplier if self.name in NAMES.values() else abs(multiplier)  # -log_p.mean()
         elif self.name in NAMES.values():  # reduction="none", summed up by the user, perhaps with a mask or weights
+            grad = grads[0].detach().double().flatten()
             counted = grad[grad != 0]
             if len(counted) and (counted - counted[0]).abs().max() <= 1e-3 * counted[0].abs():
                 self.count, self.multiplier, self.reduction = float(len(counted)), counted.sum().item(), "mean"

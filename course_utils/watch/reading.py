@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import torch
 
 from course_utils.watch.losses import Loss
-from course_utils.watch.recorder import BEFORE, Backward, Recording, Steps, Update
+from course_utils.watch.recorder import BEFORE, KEPT, Backward, Recording, Steps, Update
 
 #: The faults that are named, and what each means.
 FAULTS = {
@@ -932,9 +932,10 @@ class _Judge:
             return
         firsts = [self.backwards[row.micro_batches[0].backwards[0]] for row in self.rows]
         batches = [firsts[0].batch, *(later.batch - earlier.batch for earlier, later in itertools.pairwise(firsts))]
+        passes = [b.passes for b in firsts if b.number < KEPT]
         alone = len({b.batch for b in self.backwards}) == len({b.batch for b in firsts})
-        for what, gaps in (("batches are taken", batches), ("forward passes are made", [b.passes for b in firsts])):
-            k = statistics.mode(gaps)
+        for what, gaps in (("batches are taken", batches), ("forward passes are made", passes)):
+            k = statistics.mode(gaps or [0])
             if k < 2 or max(gaps) != k or min(gaps) < 1 or len(gaps) < 2:  # a short last window has fewer
                 continue
             whole = any(self._has_all(b, k) for b in firsts)

@@ -28,9 +28,10 @@ from torch.utils.data import dataloader
 from course_utils.watch.losses import Loss, losses_of
 
 SKETCH = 64  # numbers kept of the gradient of one parameter from one backward()
+ROWS = 1_024  # of 64 elements, which are read of a gradient at most
+EARLY = 16  # updates that are looked at thoroughly: what is so later was so before
 KEPT = 64  # backward() calls whose sketches are kept, to recognize gradients that were put aside and brought back
 BEFORE = -1  # the place of "what was in .grad before the watch began" among the backward() calls
-_LARGE = 32_768  # elements of a gradient that is not compared each time
 _EXACT, _ROUGH = 1e-5, 2e-2  # relative differences that rounding makes: float32 and wider, 16 bits
 
 
@@ -47,7 +48,7 @@ class Backward:
     epoch: int = 0
     batch: int = 0  # how many batches the DataLoader had given
     batch_samples: int | None = None
-    passes: int = 1  # how many graphs as large as its own were made since the backward() before
+    passes: int = 1  # how many graphs as large as its own were made since the one before; of the first 64
     same_targets: bool = False  # the very tensor of targets that the backward() before had
     stale: bool = False  # an update came between its forward and it
     repeated: bool = False  # a closure that was called again within a step, as LBFGS does
@@ -119,7 +120,7 @@ class Recording:
 
 class _Parameter:
     def __init__(self, tensor: Tensor, name: str) -> None:
-        self.tensor, self.name = tensor, name
+        self.tensor, self.name, self.elements = tensor, name, tensor.numel()
         self.factors: dict[int, float] = {}  # what is in .grad: backward() by number, and its factor
         self.clips: list[tuple[float, int]] = []  # factors of clip_grad_norm_, and the last backward() before each
         self.owners: set[int] = set()  # optimizers
@@ -136,9 +137,9 @@ class _Parameter:
         self.additions = 0
 
     def is_untouched(self) -> bool:
-        """Is .grad large, and has nobody but backward() written to it since, as far as PyTorch counts?"""
+        """Has nobody but backward() written to .grad since, as far as PyTorch counts?"""
         grad = self.tensor.grad
-        if grad is None or grad.numel() < _LARGE or grad.layout != torch.strided or hasattr(grad, "to_local"):
+        if grad is None or grad.layout != torch.strided or hasattr(grad, "to_local"):
             return False
         if self._seen is None:
             return grad._version == self.additions - 1
@@ -340,36 +341,25 @@ class Recorder:
     # Sketches
 
     def _sketch(self, tensor: Tensor) -> Tensor:
-        """The sums of `tensor`'s elements, with fixed random signs, in 64 numbers; its elements, if they are fewer."""
-        tensor = tensor.detach()
-        if hasattr(tensor, "to_local"):
-            tensor = tensor.to_local()
-        if tensor.layout != torch.strided:
-            tensor = tensor.to_dense()
-        if tensor.is_complex():
-            tensor = torch.view_as_real(tensor)
-        flat = tensor.reshape(-1)
-        if flat.dtype not in (torch.float32, torch.float64):
-            flat = flat.float()
-        rows, rest = divmod(flat.numel(), SKETCH)
-        if rows == 0:
-            sums = flat.new_zeros(SKETCH)
-            sums[:rest] = flat
-            return sums
-        signs = self._signs.get((rows, flat.dtype, flat.device))
-        if signs is None:
-            signs = self._random_signs(rows, flat)
-        if rest == 0:
-            return torch.mv(flat.view(rows, SKETCH).t(), signs)
-        sums = torch.mv(flat[:-rest].view(rows, SKETCH).t(), signs)
-        sums[:rest] += flat[-rest:]
-        return sums
+        """The sums of `tensor`'s elements, with fixed random signs, in 64 numbers; its elements, if they are fewer.
 
-    def _random_signs(self, rows: int, like: Tensor) -> Tensor:
-        generator = torch.Generator().manual_seed(0)  # the caller's random numbers stay as they are
-        signs = torch.randint(0, 2, (rows,), generator=generator).mul_(2).sub_(1).to(like.device, like.dtype)
-        self._signs[rows, like.dtype, like.device] = signs
-        return signs
+        Of a large tensor 1,024 rows of 64 elements are read, from all over it.
+        """
+        tensor = _plain(tensor)
+        elements, dtype = tensor.numel(), tensor.dtype
+        signs = self._signs.get((elements, dtype, tensor.device))
+        if signs is None:
+            signs = self._signs[elements, dtype, tensor.device] = _random_signs(elements, dtype, tensor.device)
+        if elements <= SKETCH:
+            sums = torch.zeros(SKETCH, dtype=signs.dtype, device=tensor.device)
+            sums[:elements] = tensor.reshape(-1)
+            return sums
+        rows = len(signs)
+        read = tensor.as_strided((rows, SKETCH), (max(SKETCH, elements // rows) if rows == ROWS else SKETCH, 1))
+        sums = torch.mv((read if dtype is signs.dtype else read.to(signs.dtype)).t(), signs)
+        if rest := elements - rows * SKETCH if rows < ROWS else 0:
+            sums[:rest] += tensor.reshape(-1)[-rest:]
+        return sums
 
     def _settle(self) -> None:
         """Adds the sketches that have come since to what is expected in .grad."""
@@ -389,15 +379,18 @@ class Recorder:
     def _look(self, places: Iterable[int], thoroughly: bool = True) -> None:
         """Compares .grad with what is expected there: was it cleared, scaled, or something else?
 
-        Large gradients that nobody has written to, as far as PyTorch counts that, are left out unless `thoroughly` or
-        a small one was changed: it does not count what is written through .data.
+        Unless `thoroughly`, gradients that nobody has written to, as far as PyTorch counts that, are left out, as long
+        as the smallest is what it was: PyTorch does not count what is written through .data.
         """
         places = [i for i in places if self._parameters[i].active]
-        large = [] if thoroughly else [i for i in places if self._parameters[i].is_untouched()]
-        small = [i for i in places if i not in set(large)] if large else places
-        changed = self._compare(small)
-        if large and (changed or not small):
-            changed = self._compare(large) or changed
+        if thoroughly or not places:
+            changed = self._compare(places)
+        else:
+            smallest = min(places, key=lambda i: self._parameters[i].elements)
+            left_out = [i for i in places if i != smallest and self._parameters[i].is_untouched()]
+            changed = self._compare([i for i in places if i not in set(left_out)])
+            if changed:
+                self._compare(left_out)
         if changed and self.recording.world > 1 and any(self._parameters[i].unexplained for i in places):
             self._exchanges += 1  # what is in .grad is not this rank's alone
 
@@ -412,7 +405,7 @@ class Recorder:
             parameter.remember()
             if parameter.tensor.grad is None:
                 parameter.factors, parameter.unexplained = {}, False
-            if np.array_equal(now, expected):
+            if not (now - expected).any():
                 continue
             if not now.any():
                 parameter.factors, parameter.unexplained, changed = {}, False, True
@@ -495,8 +488,9 @@ class Recorder:
         made = [number for root in roots if (number := _number_of(root.grad_fn)) is not None]
         if not made:
             return
-        first = min(_first_number(root.grad_fn) for root in roots)
-        backward.passes = round((max(made) - self._nodes) / max(1, max(made) - first + 1))
+        if backward.number < KEPT:
+            first = min(_first_number(root.grad_fn) for root in roots)
+            backward.passes = round((max(made) - self._nodes) / max(1, max(made) - first + 1))
         own = {owner for parameter in self._parameters if parameter.active for owner in parameter.owners}
         backward.stale = any(number > max(made) for key, number in self._nodes_at_update.items() if key in own)
 
@@ -522,7 +516,7 @@ class Recorder:
             if backward.number == len(self.backwards) - 1 and not backward.stale:
                 self.backwards.pop()
             return
-        self._nodes = _node_count()
+        self._nodes = _node_count() if backward.number < KEPT else 0
         places = self._sketches.get(backward.number, {})
         backward.reached = set().union(*(self._parameters[place].owners for place in places))
         targets = [loss.targets for loss in backward.losses if loss.targets is not None]
@@ -612,7 +606,8 @@ class Recorder:
             if self.model is not None:
                 own = {id(tensor) for tensor in self.model.parameters()}
                 steps.foreign = sum(id(self._parameters[i].tensor) not in own for i in steps.parameters)
-        self._look(places)
+        early = len(steps.updates) < EARLY
+        self._look(places, thoroughly=early)
         given = [i for i in places if self._parameters[i].tensor.grad is not None]
         factors, clipped, odd, residual = self._factors(given)
         last = len(self.backwards) - 1
@@ -643,10 +638,10 @@ class Recorder:
             lr_changes=self._lr_changes.pop(id(optimizer), 0),
             after=last,
             epoch=self._epoch,
-            rounded=len(factors) > 1 and bool(wide) and all(_are_bfloat16(grad) for grad in wide),
+            rounded=early and len(factors) > 1 and bool(wide) and all(_are_bfloat16(grad) for grad in wide),
             exchanges=self._exchanges,
             in_backward=in_backward,
-            alike=self._alike([number for number in factors if number >= 0], given),
+            alike=self._alike([number for number in factors if number >= 0], given) if early else [],
             dtype=self._parameters[given[0]].tensor.grad.dtype if given else None,
             clip_scaled=id(optimizer) in self._clip_scaled,
         )
@@ -673,6 +668,10 @@ class Recorder:
         """What most parameters say of each backward()'s factor and its clipping, which parameters say otherwise, and
         the share of the gradient that none explains."""
         unknown = [i for i in places if self._parameters[i].unexplained]
+        if not unknown and places:
+            first = self._parameters[places[0]].factors
+            if all(self._parameters[i].factors == first and not self._parameters[i].clips for i in places):
+                return dict(first), dict.fromkeys(first, 1.0), {}, 0.0
         # Of several ranks, it is explained once the gradients of all are known.
         residual = self._explain(unknown) if unknown and self.recording.world == 1 else 0.0
         votes: dict[int, list[tuple[float, int]]] = collections.defaultdict(list)
@@ -681,13 +680,14 @@ class Recorder:
             parameter = self._parameters[i]
             for number, factor in parameter.factors.items():
                 clip = parameter.clip(number)
-                votes[number].append((factor / clip, parameter.tensor.numel()))
-                clips[number].append((clip, parameter.tensor.numel()))
+                votes[number].append((factor / clip, parameter.elements))
+                clips[number].append((clip, parameter.elements))
         # A small parameter's gradients may all be multiples of each other, as those of two classes' biases are: what
         # only a minority says is in it is not.
         elements = {
-            number: sum(self._parameters[i].tensor.numel() for i in places if i in self._sketches.get(number, ()))
+            number: sum(self._parameters[i].elements for i in places if i in rows and rows[i].any())
             for number in votes
+            for rows in [self._sketches.get(number, {})]
         }
         votes = {n: said for n, said in votes.items() if 2 * sum(each for _, each in said) >= elements[n]}
         factors = {number: float(_majority(said)) for number, said in votes.items()}
@@ -844,6 +844,13 @@ class Recorder:
         return result
 
 
+def _random_signs(elements: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """1 and -1, always the same ones; in float32 for narrower dtypes."""
+    generator = torch.Generator().manual_seed(0)  # the caller's random numbers stay as they are
+    signs = torch.randint(0, 2, (min(elements // SKETCH, ROWS),), generator=generator).mul_(2).sub_(1)
+    return signs.to(device, dtype if dtype in (torch.float32, torch.float64) else torch.float32)
+
+
 def _node_count() -> int:
     """How many nodes autograd has made in this thread."""
     with torch.enable_grad():
@@ -868,11 +875,9 @@ def _first_number(node: Any) -> int:
 
 
 def _rows(sketches: list[Tensor]) -> np.ndarray:
-    if not sketches:
-        return np.zeros((0, SKETCH))
-    if all(sketch.device.type == "cpu" for sketch in sketches):
-        return torch.stack([sketch.double() for sketch in sketches]).numpy()
-    return torch.stack([sketch.double().cpu() for sketch in sketches]).numpy()
+    if len({(sketch.dtype, sketch.device) for sketch in sketches}) > 1:
+        sketches = [sketch.to("cpu", torch.float64) for sketch in sketches]
+    return torch.stack(sketches).to("cpu", torch.float64).numpy() if sketches else np.zeros((0, SKETCH))
 
 
 def _majority(said: list[tuple[float, int]]) -> float:
@@ -897,8 +902,16 @@ def _are_bfloat16(grad: Tensor) -> bool:
 
 
 def _plain(tensor: Tensor) -> Tensor:
-    tensor = tensor.detach()
-    return tensor if tensor.layout == torch.strided else tensor.to_dense()
+    """Its elements, as far as this rank has them, in a dense real tensor without a graph, in one piece of memory."""
+    if tensor.requires_grad:
+        tensor = tensor.detach()
+    if type(tensor) is not Tensor and hasattr(tensor, "to_local"):
+        tensor = tensor.to_local()
+    if tensor.layout is not torch.strided:
+        tensor = tensor.to_dense()
+    if tensor.is_complex():
+        tensor = torch.view_as_real(tensor)
+    return tensor if tensor.is_contiguous() else tensor.contiguous()
 
 
 def _lr(optimizer: Optimizer) -> float:
