@@ -44,6 +44,7 @@ bench: environment  ## measure what benchmarks/ measures and store it as one tab
 	$(RUN) benchmarks.equality
 	$(RUN) benchmarks.memory
 	$(RUN) benchmarks.data_path
+	$(RUN) benchmarks.watch
 	$(RUN) torch.distributed.run --standalone --nproc-per-node=2 --module benchmarks.frameworks
 	$(RUN) benchmarks.table
 	$(RUN) tests.refresh $(LESSONS)  # some of them show what was measured

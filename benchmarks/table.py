@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from benchmarks.results import FOLDER, stored
 
 RESULTS = FOLDER / "RESULTS.md"
-NAMES = ["loops", "equality", "memory", "data_path", "batch_size", "lessons", "explorers"]
+NAMES = ["loops", "equality", "memory", "data_path", "batch_size", "lessons", "explorers", "watch"]
 LOOPS = {"modulo": "modulo, with a step at the end"}  # as equality.py calls it
 Row = tuple[str, str, str]
 
@@ -67,6 +67,16 @@ def explorers() -> Iterator[Row]:
         yield "explorers", what, f"{row['median']:.0f} ms, worst of {row['presses']}: {row['worst']:.0f} ms"
 
 
+def watched() -> Iterator[Row]:
+    found = stored("watch")
+    for row in found["models"]:
+        what = f"CPU time of an epoch, watched / not, {row['model']} of {row['parameters']:,} parameters in "
+        what += f"{row['tensors']} tensors, micro-batches of {row['micro_batch']}"
+        yield "watch", what, f"{row['median']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
+    beside = max(row["beside"] for row in found["models"])
+    yield "watch", "beginning and ending a watch, and reading what it saw", f"at most {beside:.2f} s"
+
+
 def for_the_readme() -> list[str]:
     """The three figures that matter most, as lines of a Markdown table."""
     shares = {network["hidden_units"]: network["window_first_share"] for network in stored("loops")["networks"]}[128]
@@ -111,7 +121,7 @@ def lines() -> Iterable[str]:
         "",
     ]
     yield from ["| benchmark | what | found |", "| --- | --- | --- |"]
-    for rows in (loops, equality, memory, data_path, batch_size, lessons, explorers):
+    for rows in (loops, equality, memory, data_path, batch_size, lessons, explorers, watched):
         yield from (f"| {' | '.join(row)} |" for row in rows())
     yield from [
         "",

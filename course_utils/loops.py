@@ -1,4 +1,4 @@
-"""Gradient accumulation, right and in the ways people get it wrong, as plans to run, to measure and to recognize."""
+"""Gradient accumulation, right and in ways people get it wrong, as plans to run and to measure."""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -12,23 +12,20 @@ from torch.optim import Optimizer
 from course_utils.accumulation import MeanLoss
 from course_utils.arguments import instance_of, iterator, one_of, pairs, positive_integer, real_number
 
-#: What the summed loss of a micro-batch is multiplied with, from: its count, its position in the window, the counts of
-#: the window's micro-batches, and K. The count is what its mean divides by: samples, weights or tokens.
-DIVISORS: dict[str, Callable[[float, int, list[float], int], float]] = {
-    "the window's count": lambda count, position, window, steps: 1 / sum(window),
-    "K": lambda count, position, window, steps: 1 / (count * steps),
-    "the window's micro-batches": lambda count, position, window, steps: 1 / (count * len(window)),
-    "1, 2, 3, ...": lambda count, position, window, steps: 1 / (count * (position + 1)),
-    "nothing, means": lambda count, position, window, steps: 1 / count,
-    "nothing, sums": lambda count, position, window, steps: 1.0,
+#: What the summed loss of a micro-batch is multiplied with, from: its count, the counts of the window's micro-batches,
+#: and K. The count is what its mean divides by: samples, weights or tokens.
+DIVISORS: dict[str, Callable[[float, list[float], int], float]] = {
+    "the window's count": lambda count, window, steps: 1 / sum(window),
+    "K": lambda count, window, steps: 1 / (count * steps),
+    "the window's micro-batches": lambda count, window, steps: 1 / (count * len(window)),
+    "nothing, means": lambda count, window, steps: 1 / count,
 }
 
 #: What each part of a Loop may be; the first is right.
 PARTS = {
     "divisor": tuple(DIVISORS),
-    "tail": ("stepped", "dropped", "left in .grad", "counted on"),
-    "cleared": ("each window", "each micro-batch", "never"),
-    "stepped": ("each window", "each micro-batch", "at i % K == 0"),
+    "tail": ("stepped", "left in .grad"),
+    "cleared": ("each window", "never"),
 }
 
 
@@ -37,10 +34,9 @@ class Loop:
     """A way to accumulate gradients; as it stands here, the right one, and each other value is a mistake.
 
     divisor: what the loss of a micro-batch is divided by, one of DIVISORS.
-    tail: what becomes of a last window with fewer than K micro-batches: "stepped", "dropped", "left in .grad" for the
-    next epoch's first window, or "counted on", if the counter of micro-batches does not begin anew with the epoch.
-    cleared: "each window", "each micro-batch" or "never".
-    stepped: "each window", "each micro-batch", or "at i % K == 0", which is after the very first micro-batch.
+    tail: what becomes of a last window with fewer than K micro-batches: "stepped", or "left in .grad" for the next
+    epoch's first window.
+    cleared: "each window" or "never".
 
     Raises ValueError for any other value.
     """
@@ -48,7 +44,6 @@ class Loop:
     divisor: str = "the window's count"
     tail: str = "stepped"
     cleared: str = "each window"
-    stepped: str = "each window"
 
     def __post_init__(self) -> None:
         for name, allowed in PARTS.items():
@@ -77,35 +72,21 @@ def plan(loop: Loop, counts: Sequence[float], steps: int, epochs: int = 1) -> li
     steps, epochs = positive_integer("steps", steps), positive_integer("epochs", epochs)
     counts = [real_number(f"counts[{place}]", count) for place, count in enumerate(iterator("counts", counts))] * epochs
     positive_integer("len(counts)", len(counts))
-    per_pass = len(counts) if loop.tail == "counted on" else len(counts) // epochs
     turns, left_over = [], False
-    for start in range(0, len(counts), per_pass):
-        for window in _cut(counts[start : start + per_pass], steps, loop.stepped == "at i % K == 0"):
-            ends_in_step = loop.tail == "stepped" or window.is_whole
-            for position, count in enumerate(window.counts):
+    for start in range(0, len(counts), len(counts) // epochs):
+        epoch = counts[start : start + len(counts) // epochs]
+        for window in (epoch[i : i + steps] for i in range(0, len(epoch), steps)):
+            ends_in_step = loop.tail == "stepped" or len(window) == steps
+            for position, count in enumerate(window):
                 turns.append(
                     Turn(
-                        clear=loop.cleared == "each micro-batch"
-                        or (loop.cleared == "each window" and position == 0 and not left_over),
-                        factor=DIVISORS[loop.divisor](count, position, window.counts, steps),
-                        step=loop.stepped == "each micro-batch"
-                        or (ends_in_step and position == len(window.counts) - 1),
+                        clear=loop.cleared == "each window" and position == 0 and not left_over,
+                        factor=DIVISORS[loop.divisor](count, window, steps),
+                        step=ends_in_step and position == len(window) - 1,
                     )
                 )
-            left_over = loop.tail == "left in .grad" and not ends_in_step
+            left_over = not ends_in_step
     return turns
-
-
-class _Window(NamedTuple):
-    counts: list[float]
-    is_whole: bool
-
-
-def _cut(counts: list[float], steps: int, first_alone: bool) -> list[_Window]:
-    alone = [_Window(counts[:1], True)] if first_alone else []
-    rest = counts[len(alone) :]
-    parts = [rest[i : i + steps] for i in range(0, len(rest), steps)]
-    return [*alone, *(_Window(part, len(part) == steps) for part in parts)]
 
 
 def run(

@@ -341,8 +341,8 @@ TABLE: dict[str, tuple[Callable[[], dict[str, Any]], list[Bad]]] = {
     ),
     "lessons.show_markdown": (lambda: {"text": "**bold**"}, [Bad("text", [None, 5, b"bold", ["bold"]], TypeError)]),
     "loops.Loop": (
-        lambda: {"divisor": "K", "tail": "dropped", "cleared": "never", "stepped": "each micro-batch"},
-        [Bad(name, ["", "Never", None, 4, []]) for name in ("divisor", "tail", "cleared", "stepped")],
+        lambda: {"divisor": "K", "tail": "left in .grad", "cleared": "never"},
+        [Bad(name, ["", "Never", None, 4, []]) for name in ("divisor", "tail", "cleared")],
     ),
     "loops.plan": (
         lambda: {"loop": loops.MODULO, "counts": [5.0, 3.0], "steps": 2, "epochs": 2},
@@ -619,6 +619,8 @@ EXCEPTIONS = {
     "watch.picture.*": "Watched.show calls it with its tables",
     "watch.reading.*": "a result, or what makes it of a recording",
     "watch.recorder.*": "PyTorch calls it; Watched begins and ends it",
+    "watch.ranks.*": "Watched calls it with what the recorders have made",
+    "watch.report.View*": "watch makes it",
     "watch.report.Watched*": "watch makes it",
     "training.History": "a result",
 }

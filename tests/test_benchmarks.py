@@ -40,6 +40,13 @@ def test_lessons_and_explorers_were_fast_enough():
     assert max(row["median"] for row in stored("explorers")["explorers"]) <= 100
 
 
+def test_watching_cost_little_enough():
+    ratios = {(row["model"], row["micro_batch"]): row["median"] for row in stored("watch")["models"]}
+    assert (
+        len(ratios) == 6 and {model: ratio for model, ratio in ratios.items() if ratio > 1.3 and model[1] == 64} == {}
+    )
+
+
 def test_every_benchmark_has_its_paragraph():
     page = (FOLDER / "README.md").read_text(encoding="utf-8")
     scripts = {path.stem for path in FOLDER.glob("*.py")} - {"results", "table"}

@@ -334,7 +334,7 @@ def train_epoch(model, optimizer, micro_batches, accumulation_steps):
             optimizer.zero_grad()
 
 # %% train_epoch, wrong: the mean of means
-# says: the mean of the micro-batches' means
+# says: a mean of means
 def train_epoch(model, optimizer, micro_batches, accumulation_steps):
     for start in range(0, len(micro_batches), accumulation_steps):
         window = micro_batches[start : start + accumulation_steps]
