@@ -98,7 +98,7 @@ def test_the_picture_has_every_weight_and_its_sentence_counts():
     table = watched(lambda i: K).tables[0]
     figure = draw(table)
     texts = [text.get_text() for text in figure.axes[0].texts]
-    assert texts == [".25"] * 6 + ["1", "0.5"]
+    assert texts == [".25"] * 6 + ["sum", "1", "0.5"]
     assert due_weights(table.rows[1]) == pytest.approx([3 / 5, 2 / 5])
     assert sentence(table) == (
         "SGD of Sequential, 2 updates: 2 of 6 weights are not what they should be, the weights of an update add up to "

@@ -44,8 +44,9 @@ def draw(table: Table) -> Figure:
                 color="white" if dark else "black",
             )
     axes.set(xlabel="micro-batch (white: its share; green: too little; brown: too much)", ylabel="update")
-    axes.set_title(f"{table.name}: weights, and their sum")
+    axes.set_title(f"{table.name}: the weight of each micro-batch in each update")
     axes.locator_params(axis="both", integer=True, nbins=12)
+    axes.text(columns + 0.7, 0.3, "sum", va="center", fontsize=8, clip_on=False)
     for row in rows:
         axes.text(columns + 0.7, row.number, f"{row.total:.3g}", va="center", fontsize=8, clip_on=False)
     return figure

@@ -79,7 +79,6 @@ class Update:
     epoch: int
     rounded: bool  # every element is a bfloat16 number, though the gradients are kept in a wider format
     exchanges: int
-    in_backward: bool
     alike: list[int]  # backward() calls in it whose gradients have the same direction: the same data
     dtype: torch.dtype | None
     target: np.ndarray | None = None  # of a distributed run: the gradient, in 512 numbers
@@ -107,7 +106,6 @@ class Recording:
     error: str | None = None  # what the code that was watched has raised
     model: str | None = None  # the kind of the model that was given
     cut: bool = False  # ended after the updates that were asked for
-    left: dict[int, set[int]] = field(default_factory=dict)  # in .grad at the end, for each of `steps`
     loader_lengths: set[int] = field(default_factory=set)
     mixing: list[tuple[str, str]] = field(default_factory=list)  # modules that mix the samples of a batch: kind, name
     world: int = 1
@@ -236,8 +234,6 @@ class Recorder:
                 self.recording.error = _described(error)
             self._settle()
             self._look(range(len(self._parameters)))
-            for key, steps in self.steps.items():
-                self.recording.left[key] = set().union(*(self._parameters[i].factors for i in steps.parameters))
             if self.model is not None:
                 self.recording.mixing = _that_mix_samples(self.model)
         finally:
@@ -258,14 +254,12 @@ class Recorder:
 
     def _replace(self, owner: Any, name: str, replacement: Callable) -> None:
         original = vars(owner)[name]
-        call = original.__get__ if isinstance(original, staticmethod) else None
-        function = call(owner) if call else original
 
-        @functools.wraps(function)
+        @functools.wraps(original)
         def watched(*args: Any, **kwargs: Any) -> Any:
-            return replacement(function, *args, **kwargs)
+            return replacement(original, *args, **kwargs)
 
-        setattr(owner, name, staticmethod(watched) if call else watched)
+        setattr(owner, name, watched)
         self._undo.callback(setattr, owner, name, original)
 
     def _replace_everywhere(self, original: Callable, replacement: Callable) -> None:
@@ -640,7 +634,6 @@ class Recorder:
             epoch=self._epoch,
             rounded=early and len(factors) > 1 and bool(wide) and all(_are_bfloat16(grad) for grad in wide),
             exchanges=self._exchanges,
-            in_backward=in_backward,
             alike=self._alike([number for number in factors if number >= 0], given) if early else [],
             dtype=self._parameters[given[0]].tensor.grad.dtype if given else None,
             clip_scaled=id(optimizer) in self._clip_scaled,
