@@ -200,8 +200,13 @@ def _why_nothing(recording: Recording) -> str:
 
 
 def _lines(table: Table) -> list[str]:
+    """The table: of each update its micro-batches, their weights and the sum, the learning rate, the gradient's norm
+    before clipping and what it was clipped to, the steps of the scheduler and the exchanges with other ranks since the
+    update before, and the share of the gradient that no backward() of the window explains."""
     lines = [f"{table.name}: {len(table.rows)} update{'s' * (len(table.rows) != 1)}, weights of {table.loss}"]
-    cells = [["update", "micro-batches", "weights", "sum", "lr", "norm", "clipped to", "scheduler", "exchanges"]]
+    cells = [
+        ["update", "micro-batches", "weights", "sum", "lr", "norm", "clipped to", "scheduler", "exchanges", "other"]
+    ]
     for row in table.rows[:_SHOWN]:
         update = row.update
         clipped = [clip for clip in update.clips if clip[1] > clip[0]]
@@ -216,6 +221,7 @@ def _lines(table: Table) -> list[str]:
                 f"{update.norm:.3g}" if clipped else "",
                 str(len(update.scheduler_calls)) if update.scheduler_calls else "",
                 str(update.exchanges) if update.exchanges else "",
+                f"{update.residual:.0%}" if update.residual > 0.02 else "",
             ]
         )
     kept = [column for column in zip(*cells, strict=True) if any(column[1:])]
