@@ -103,15 +103,15 @@ class LoopReport:
 
     @property
     def is_right(self) -> bool:
-        return self.difference <= self.rounding and not self.faults
+        return self.difference <= self.rounding and not self.faults and self.reason is None
 
     def __str__(self) -> str:
         if self.is_right and self.difference <= SAME:
             lines = [f"right: the same as one large batch per window, to a relative {SAME:.0e}"]
         elif self.is_right:
             lines = [f"right: equal to one large batch per window, up to rounding (a relative {self.difference:.0e})"]
-        elif self.difference == 0 or self.difference <= self.rounding:
-            lines = ["wrong, though the parameters are those of one large batch per window:"]
+        elif self.difference <= self.rounding:
+            lines = ["wrong, though the parameters are those of the window's micro-batches added up:"]
         else:
             lines = [f"wrong: relative error {self.difference:.2g}, the update is {self.length:.2f} times as long"]
         lines += [f"  - {fault}{self.seen.where(fault)}" for fault in self.faults]
@@ -217,12 +217,14 @@ class _Trial:
             raise ValueError(f"large batches of the loader's samples {how} of this model")
         difference = _largest((ways[0] - ways[1]).norm() / ways[1].norm())
         length = _largest(ways[0].norm() / ways[1].norm())
-        faults, notes = list(seen.faults), list(seen.notes)
-        reason = None
-        if compare_parameters(start, trained).largest == 0 and not error:
+        faults, notes = list(seen.faults), [note for note in seen.notes if not note.startswith("it stopped with")]
+        reason, additive = None, parts is None or parts <= ROUNDING[dtype]
+        if error:
+            reason = f"it stopped with {seen.recording.error}"
+        elif compare_parameters(start, trained).largest == 0:
             reason = "the loop does not change the model that it is given"
             faults = [fault for fault in faults if fault.kind == "another model"]
-        elif difference > ROUNDING[dtype] and parts is not None and parts > ROUNDING[dtype]:
+        elif not additive and (difference > ROUNDING[dtype] or self.random):
             reason = self._why_not_additive(seen)
         elif seen.recording.value_clips and difference > ROUNDING[dtype]:
             reason = "the large batch is not clipped by value"
@@ -230,8 +232,8 @@ class _Trial:
             notes.append(f"the large batch was put together from micro-batches: {self.cannot_join}")
         elif self.random:
             notes.append("the model draws random numbers: each micro-batch is compared with its own draws")
-        if reason or not parts or parts <= ROUNDING[dtype] or difference <= ROUNDING[dtype]:  # it is measured here
-            notes = [note for note in notes if "sees micro-batches" not in note and "against the others" not in note]
+        # Whether samples are mixed is measured here.
+        notes = [note for note in notes if "sees micro-batches" not in note and "against the others" not in note]
         return LoopReport(
             difference, length, tuple(faults), reason, tuple(notes), tuple(seen.unseen), seen, ROUNDING[dtype]
         )

@@ -13,7 +13,7 @@ MOST = 24  # rows and columns that are drawn
 
 
 def draw(table: Table) -> Figure:
-    """The weight of every micro-batch in every update, in the cell; blue is too little, brown too much, white right.
+    """The weight of every micro-batch in every update, in the cell; green is too little, brown too much, white right.
 
     What a micro-batch should weigh is its share of the window's count, where the counts are known, else one part in as
     many as the window has. The first 24 updates and micro-batches are drawn.
@@ -21,6 +21,7 @@ def draw(table: Table) -> Figure:
     rows = table.rows[:MOST]
     numbers = [each.number + i for row in rows for each in row.micro_batches for i in range(each.span)]
     columns = min(max([*table.numbers.values(), *numbers], default=1), MOST)
+    rows = [row for row in rows if all(each.number <= columns for each in row.micro_batches)] or rows[:1]
     figure = new_figure(figsize=(1.6 + 0.42 * max(columns, 8), 1.3 + 0.36 * len(rows)))
     axes, colors = figure.add_subplot(), TwoSlopeNorm(0, -2, 2)
     axes.grid(False)
@@ -29,7 +30,7 @@ def draw(table: Table) -> Figure:
     shade = colormaps["BrBG_r"]  # safe for colour-blind eyes
     for row in rows:
         for each, due in zip(row.micro_batches, due_weights(row), strict=True):
-            off = math.log2(each.weight / due) if each.weight > 0 and due > 0 else -2
+            off = math.log2(each.plain / due) if each.plain > 0 and due > 0 else -2
             off = max(-2.0, min(2.0, off))
             left = each.number - 0.5
             axes.barh(row.number, each.span, 0.9, left, color=shade(colors(off)), edgecolor="#555555", linewidth=0.8)
@@ -37,14 +38,14 @@ def draw(table: Table) -> Figure:
             axes.text(
                 left + each.span / 2,
                 row.number,
-                f"{each.weight:.2g}".removeprefix("0"),
+                (f"{each.weight:.2g}" if each.weight >= 0.005 else f"{each.weight:.0e}").removeprefix("0"),
                 ha="center",
                 va="center",
                 fontsize=8,
                 color="white" if dark else "black",
             )
     axes.set(xlabel="micro-batch (white: its share; green: too little; brown: too much)", ylabel="update")
-    axes.set_title(f"{table.name}: the weight of each micro-batch in each update")
+    axes.set_title(f"{table.name}: weights")
     axes.locator_params(axis="both", integer=True, nbins=12)
     axes.text(columns + 0.7, 0.3, "sum", va="center", fontsize=8, clip_on=False)
     for row in rows:
@@ -65,7 +66,7 @@ def sentence(table: Table) -> str:
         (row, each)
         for row in rows
         for each, due in zip(row.micro_batches, due_weights(row), strict=True)
-        if abs(each.weight - due) > 2e-3 * max(abs(each.weight), due)
+        if abs(each.plain - due) > 2e-3 * max(abs(each.plain), due)
     ]
     sums = sorted({float(f"{row.total:.3g}") for row in rows})
     said = f"{sums[0]:g}" if len(sums) == 1 else f"between {sums[0]:g} and {sums[-1]:g}" if sums else "nothing"

@@ -766,14 +766,14 @@ class _Judge:
             self._say("tail under-weighted", what, firsts)
         if not tails:
             return
-        weights = sorted({round(row.plain_total / usual, 3) for row in tails})
-        shares = _between(weights[0], weights[-1])
+        totals = sorted(row.plain_total for row in tails)
         as_whole = all(self._close(row.plain_total * self.steps, usual * row.size) for row in tails)
         last = "short last window" if all(self._ends_epoch(row) for row in tails) else "short window"
-        how = f"is divided by {self.steps}, as a whole one is, and" if as_whole else ""
+        by = f"by {self.steps}, " if self._close(usual, 1) else ""
+        how = f" is divided {by}as a whole one is, and" if as_whole else ""
         if not as_whole and by_term:
-            how = "is divided by the samples of a whole one, and"
-        said = f"a {last} {how} weighs {shares} instead of 1: it is under-weighted".replace("  ", " ")
+            how = " is divided by the samples of a whole one, and"
+        said = f"a {last}{how} weighs {_between(totals[0], totals[-1])} instead of {usual:.3g}: it is under-weighted"
         self._say("tail under-weighted", said, tails)
 
     def _numbers(self, kind: str) -> tuple[int, ...]:
@@ -961,7 +961,7 @@ class _Judge:
         tail = {"tail dropped", "tail carried over", "tail under-weighted", "counted on"}
         if not kinds & tail and not any(row.size < self.steps for row in self.rows):
             ended = len(self._all_epochs()) > 1 or not self.recording.cut
-            why = "there was none" if ended else "the end of an epoch was not reached"
+            why = "there was none" if ended else "no epoch has ended (--updates 0 lets the script run on)"
             table.unseen.append(f"a short last window: {why}")
         counts = {each.count for row in self.rows for each in row.micro_batches}
         if None in counts or not table.known:
@@ -970,7 +970,7 @@ class _Judge:
             )
         elif len(counts) == 1:
             table.unseen.append(f"a mean of means: all micro-batches have {counts.pop():g} {self.unit}")
-        if len(self._all_epochs()) < 2 and not kinds & tail:
+        if len({b.epoch for b in self.backwards}) < 2 and not kinds & tail:
             table.unseen.append("what goes from one epoch to the next: there was one epoch")
 
 

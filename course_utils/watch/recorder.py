@@ -962,5 +962,5 @@ def _described(error: BaseException) -> str:
     ]
     frames = [frame for frame in frames if "course_utils" not in frame.filename] or frames
     where = f", in line {frames[-1].lineno} of {frames[-1].filename}: {frames[-1].line}" if frames else ""
-    said = str(error).splitlines()[0] if str(error) else ""
+    said = str(error).splitlines()[0].rstrip(".") if str(error) else ""
     return f"{type(error).__name__}: {said}{where}"

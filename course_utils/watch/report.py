@@ -200,14 +200,29 @@ def _why_nothing(recording: Recording) -> str:
 
 
 def _lines(table: Table) -> list[str]:
-    """The table: of each update its micro-batches, their weights and the sum, the learning rate, the gradient's norm
-    before clipping and what it was clipped to, the steps of the scheduler and the exchanges with other ranks since the
-    update before, and the share of the gradient that no backward() of the window explains."""
+    """The table: of each update its micro-batches, their weights and the sum, also without clipping, the learning
+    rate, the gradient's norm before clipping and what it was clipped to, the steps of the scheduler and the exchanges
+    with other ranks since the update before, and the share of the gradient that no backward() of the window explains.
+    """
     lines = [f"{table.name}: {len(table.rows)} update{'s' * (len(table.rows) != 1)}, weights of {table.loss}"]
     cells = [
-        ["update", "micro-batches", "weights", "sum", "lr", "norm", "clipped to", "scheduler", "exchanges", "other"]
+        [
+            "update",
+            "micro-batches",
+            "weights",
+            "sum",
+            "unclipped",
+            "lr",
+            "norm",
+            "clipped to",
+            "scheduler",
+            "exchanges",
+            "other",
+        ]
     ]
-    for row in table.rows[:_SHOWN]:
+    faulty = {number for fault in table.faults if len(fault.updates) < len(table.rows) for number in fault.updates[:4]}
+    shown = [row for row in table.rows if row.number <= _SHOWN or row.number in faulty]
+    for row in shown:
         update = row.update
         clipped = [clip for clip in update.clips if clip[1] > clip[0]]
         cells.append(
@@ -216,6 +231,7 @@ def _lines(table: Table) -> list[str]:
                 listed([each.number + i for each in row.micro_batches for i in range(each.span)], 4),
                 _weights([each.weight for each in row.micro_batches]),
                 f"{row.total:.3f}" if 1e-3 < row.total < 1e4 or not row.total else f"{row.total:.1e}",
+                "" if abs(row.plain_total - row.total) < 1e-3 * abs(row.plain_total) else f"{row.plain_total:.3f}",
                 f"{update.lr:.3g}",
                 f"{row.norm_before:.3g}",
                 f"{update.norm:.3g}" if clipped else "",
@@ -228,8 +244,8 @@ def _lines(table: Table) -> list[str]:
     widths = [max(map(len, column)) for column in kept]
     for line in zip(*kept, strict=True):
         lines.append("  " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
-    if len(table.rows) > _SHOWN:
-        lines.append(f"  … and {len(table.rows) - _SHOWN} more")
+    if len(table.rows) > len(shown):
+        lines.append(f"  … and {len(table.rows) - len(shown)} more")
     return lines
 
 
