@@ -519,6 +519,12 @@ def test_dropout_is_compared_with_the_same_draws():
     assert kinds(report(without_tail, model=dropout)) == {"tail dropped"}
 
 
+def test_batch_norm_shows_itself_beside_dropout():
+    both = network(nn.Linear(3, 8), nn.BatchNorm1d(8), nn.Dropout(0.4), nn.Linear(8, 2))
+    found = report(by_windows(), micro_batches(24), both)
+    assert not found.is_right and "not additive over micro-batches: BatchNorm1d in layer 1" in found.reason
+
+
 def test_a_model_that_takes_no_more_than_a_micro_batch():
     class Small(nn.Linear):
         def forward(self, inputs):
