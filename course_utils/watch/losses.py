@@ -118,6 +118,8 @@ def _known(node: Any, divisors: tuple[float, ...], share: float) -> Loss:
         square = outputs.dim() == 2 and outputs.shape[0] == outputs.shape[1] > 1
         if square and len(targets) > 1:
             loss.in_batch = torch.equal(targets, torch.arange(len(targets), device=targets.device))
+        elif outputs.dim() == 2 and 1 < outputs.shape[0] == outputs.shape[1] + 1:  # SimCLR's: itself left out
+            loss.in_batch = not targets.any()
     else:
         loss.count = float(outputs.numel())
     loss.multiplier = (loss.count if loss.reduction == "sum" else 1.0) / share

@@ -43,6 +43,7 @@ FAULTS = {
     "in no update": "a micro-batch's gradient is cleared without having been used",
     "only every K-th": "most micro-batches have no backward()",
     "clipped each micro-batch": "gradients are clipped after each micro-batch",
+    "scaled after clipping": "gradients are clipped first, and divided afterwards",
     "clipped after the step": "gradients are clipped where there are none: after a step, before the next backward()",
     "schedule too long": "the length of the schedule is counted in micro-batches, and its steps in updates",
     "clipped before unscale_": "gradients are clipped while they are scaled by GradScaler",
@@ -160,10 +161,16 @@ def _table(recording: Recording, key: int, steps: Steps, counts: Sequence[Sequen
         for b in backwards
         if (key in b.reached or key == 0) and not b.repeated and (b.number in used or not (b.optimizers or b.captured))
     ]
+    end = _taken_over(recording, steps)
+    ours = [n for n in ours if n in used or backwards[n].epoch < end]
     group_of, together = _grouped(recording, ours)
     loss = _MainLoss(backwards, steps, used, group_of)
     places = _places(backwards, ours, loss, counts) if counts else None
-    if places is None:
+    if places is None and (spans := loss.spans(used)):
+        ends = list(itertools.accumulate(spans.get(n, 1) for n in ours))
+        places = {n: (end - spans.get(n, 1), spans.get(n, 1)) for n, end in zip(ours, ends, strict=True)}
+        together, missing = False, []
+    elif places is None:
         order = {group: place for place, group in enumerate(sorted(set(group_of.values())))}
         places = {n: (order[group], 1) for n, group in group_of.items()}
         missing = []
@@ -203,6 +210,18 @@ def _table(recording: Recording, key: int, steps: Steps, counts: Sequence[Sequen
         table.rows.append(Row(number, micro_batches, update, before, lost))
         last = update.after
     return table
+
+
+def _taken_over(recording: Recording, steps: Steps) -> float:
+    """The epoch in which another optimizer takes over some of its parameters."""
+    last = steps.updates[-1].after if steps.updates else BEFORE
+    firsts = [
+        min((recording.backwards[n].epoch for n in other.updates[0].factors if n >= 0), default=math.inf)
+        for other in recording.steps.values()
+        if other is not steps and other.updates and other.updates[0].after > last
+        if set(other.parameters) & set(steps.parameters)
+    ]
+    return min(firsts, default=math.inf)
 
 
 def _places(backwards, ours, loss, counts) -> dict[int, tuple[int, int]] | None:
@@ -292,7 +311,7 @@ class _MainLoss:
         for n in used:
             keys = set(self._slots(backwards[n]))
             common = keys if common is None else common & keys
-        self.key = min(common, key=self._distance) if common else None
+        self.key = min(self._undivided(common, used) or common, key=self._distance) if common else None
         self.known = bool(common) and all(self.count(backwards[n]) is not None for n in used)
         name = self.key[1] if self.key else "backward()"
         self.name = f"a {name}" if name in ("mean", "sum") else name
@@ -314,6 +333,12 @@ class _MainLoss:
             return self._told.get(b.number)
         return self._slots(b).get(self.key, (1.0, None))[1] if self.key else None
 
+    def spans(self, used: list[int]) -> dict[int, int]:
+        """How many losses of the main kind each backward() has, if that varies: then it is one for a whole window."""
+        found = {n: sum(loss.name == self.key[1] for loss in self.backwards[n].losses) for n in used if self.key}
+        counts = [loss.count for n in used for loss in self.backwards[n].losses]
+        return found if len(set(found.values())) > 1 and max(found.values()) > 2 and None not in counts else {}
+
     def parts(self, b: Backward, span: int) -> list[tuple[float, float]]:
         """The multipliers and counts of as many losses of one kind, if it is the sum of them."""
         kind = [loss for loss in b.losses if self.key and loss.name == self.key[1]]
@@ -334,6 +359,18 @@ class _MainLoss:
             found[-1, name, "all"] = (total, None if None in counts else math.fsum(counts))
         return found
 
+    def _undivided(self, keys: set, used: list[int]) -> list[tuple]:
+        """Losses that weigh 1 throughout, where nothing is divided: they say that nothing is."""
+        factors = [
+            factor for update in self.steps.updates for n, factor in update.factors.items() if n in self.group_of
+        ]
+        divided = any(loss.divisors for n in used for loss in self.backwards[n].losses)
+        if divided or any(abs(factor - 1) > 1e-3 for factor in factors):
+            return []
+        return [
+            k for k in keys if k[0] >= 0 and all(abs(self._slots(self.backwards[n])[k][0] - 1) < 1e-6 for n in used)
+        ]
+
     def _distance(self, key: tuple) -> tuple:
         sums, unknown = [], False
         for update in self.steps.updates:
@@ -346,7 +383,8 @@ class _MainLoss:
             sums.append(math.fsum(statistics.fmean(each) for each in groups.values()))
         middle = statistics.median(sums) if sums else 0.0
         far = abs(math.log(middle)) if middle > 0 and math.isfinite(middle) else math.inf
-        return unknown, round(far, 6), key[0] < 0, key[0]
+        varies = 2 * sum(abs(each - middle) > 2e-3 * abs(middle) for each in sums) > len(sums)
+        return unknown, varies, round(far, 6), key[0] < 0, key[0]
 
 
 # The verdict
@@ -362,6 +400,9 @@ class _Judge:
         self.sizes = [row.size for row in self.rows]
         losses = [self.backwards[n].losses for row in self.rows for each in row.micro_batches for n in each.backwards]
         self.several = any(len(each) > 1 for each in losses)
+        kinds = [tuple(self.backwards[n].kind for m in row.micro_batches for n in m.backwards) for row in self.rows]
+        # The same different losses in every update: heads, or tasks, that have a backward() each.
+        self.tasks = len(kinds) > 1 and len(set(kinds)) == 1 and len(set(kinds[0])) > 1 and steps is None
         self.divisor = self._divisor(losses)
         self.steps = self._steps()
         self.unit = "targets" if table.loss == "cross_entropy" else "elements"
@@ -420,7 +461,7 @@ class _Judge:
         self._every_kth()
         twice = self._used_twice()
         self._lost()
-        if not twice and not stale:
+        if not twice and not stale and not any(row.update.by_hand for row in self.rows):
             self._windows()
             if self.recording.world == 1:  # what a rank's micro-batches weigh among those of all is seen in the joined
                 self._weights()
@@ -442,7 +483,8 @@ class _Judge:
     # Which micro-batches are in which update
 
     def _used_twice(self) -> bool:
-        times = collections.Counter(n for row in self.rows for n in row.update.factors if n >= 0)
+        rows = [row for row in self.rows if not row.update.by_hand]
+        times = collections.Counter(n for row in rows for n in row.update.factors if n >= 0)
         twice = sorted(n for n, count in times.items() if count > 1 and not self.backwards[n].repeated)
         if not twice:
             return False
@@ -667,7 +709,13 @@ class _Judge:
             said = "what is in .grad already is divided again with each micro-batch, so the first weigh least"
             self._say("divided again", said, again)
         rest = [row for row in uneven if row not in again]
-        if rest and self.table.known and not self.several:
+        patterns = [[each.plain for each in row.micro_batches] for row in rest]
+        alike = all(len(each) == len(patterns[0]) and all(map(self._close, each, patterns[0])) for each in patterns)
+        if rest and (self.tasks or (len(rest) > 1 and len(rest) == len(rows) and alike and not self.given)):
+            self._note(
+                "the micro-batches of an update weigh differently, in each update alike: several losses, it seems"
+            )
+        elif rest and self.table.known and not self.several:
             said = "the micro-batches of an update weigh differently, and not as their counts do"
             self._say("uneven weights", said, rest)
 
@@ -698,7 +746,9 @@ class _Judge:
             said = f"losses are summed over the samples and divided by {1 / per_term[0]:.0f}, not by their number"
             self._say("summed, divided by K", said, rows)
         elif constant and all(self._close(each.plain, 1) for row in usual for each in row.micro_batches) and k > 1:
-            if self.several and k in {d for loss in losses for d in loss.divisors}:
+            if self.tasks:
+                self._note(f"an update has {k} backward() of different losses, each with weight 1")
+            elif self.several and k in {d for loss in losses for d in loss.divisors}:
                 self._note(
                     f"the weights of an update add up to {middle:.3g}: right if the loss has such a factor of its own"
                 )
@@ -815,6 +865,10 @@ class _Judge:
         if scaled:
             said = "gradients are clipped while they are scaled by GradScaler: call scaler.unscale_(optimizer) before"
             self._say("clipped before unscale_", said, scaled)
+        later = [row for row in rows if self._is_scaled_after_clipping(row.update)]
+        if later and not scaled:
+            said = "gradients are divided after they were clipped: the limit was compared with the sum"
+            self._say("scaled after clipping", said, later)
         acted = [clip for row in rows for clip in row.update.clips if clip[1] > clip[0]]
         often = [row for row in rows if len({n for *_, n in row.update.clips}) > 1 and self._width(row) > 1]
         biting = [row for row in often if any(c[1] > c[0] and c[2] < row.update.after for c in row.update.clips)]
@@ -826,6 +880,11 @@ class _Judge:
             norm = max(clip[0] for row in rows for clip in row.update.clips)
             how = "clip_grad_norm_ is called after each micro-batch, but " if often else ""
             self.table.unseen.append(f"the clipping: {how}none of the gradients was above {norm:g}")
+
+    def _is_scaled_after_clipping(self, update: Update) -> bool:
+        most, norm, after = update.clips[-1]
+        left = min(most, norm)
+        return after == update.after and math.isfinite(left) and 0 < update.norm < 0.95 * left
 
     def _width(self, row: Row) -> int:
         """How many micro-batches came since the update before, used or not."""
@@ -873,7 +932,7 @@ class _Judge:
             said = f"what is trained is not the {kind} that is watched: the optimizer has other parameters"
             self._say("another model", said)
         odd: dict[str, list[Row]] = collections.defaultdict(list)
-        for row in rows:
+        for row in (row for row in rows if not row.update.by_hand):
             for name in row.update.odd:
                 odd[name].append(row)
         if odd and len(odd) <= max(1, len(steps.parameters) // 2):
@@ -914,6 +973,9 @@ class _Judge:
             self._note(f"gradients are exchanged {max(exchanges)} times for an update; once is enough (no_sync)")
 
     def _other_gradients(self, rows: list[Row]) -> None:
+        by_hand = [row for row in rows if row.update.by_hand]
+        if by_hand:
+            self._note(f"gradients are put together by hand, also from earlier windows, in update{_plural(by_hand)}")
         other = [row for row in rows if row.update.residual > 0.02 and not row.update.value_clips]
         before = [row for row in rows if BEFORE in row.update.factors]
         if before:
@@ -971,7 +1033,9 @@ class _Judge:
         elif len(counts) == 1:
             table.unseen.append(f"a mean of means: all micro-batches have {counts.pop():g} {self.unit}")
         if len({b.epoch for b in self.backwards}) < 2 and not kinds & tail:
-            table.unseen.append("what goes from one epoch to the next: there was one epoch")
+            known = self.recording.loader_lengths or self.given
+            why = "there was one epoch" if known else "no DataLoader tells where an epoch ends"
+            table.unseen.append(f"what goes from one epoch to the next: {why}")
 
 
 def _between(low: float, high: float) -> str:

@@ -52,6 +52,7 @@ class Backward:
     same_targets: bool = False  # the very tensor of targets that the backward() before had
     stale: bool = False  # an update came between its forward and it
     repeated: bool = False  # a closure that was called again within a step, as LBFGS does
+    kind: int = 0  # the same for the same losses of the same parameters
     captured: bool = False  # torch.autograd.grad: nothing was added to .grad
     reached: set[int] = field(default_factory=set)  # the optimizers whose parameters got a gradient
     optimizers: set[int] = field(default_factory=set)  # those that used it in a step
@@ -79,6 +80,7 @@ class Update:
     epoch: int
     rounded: bool  # every element is a bfloat16 number, though the gradients are kept in a wider format
     exchanges: int
+    by_hand: bool  # put together from earlier windows as well
     alike: list[int]  # backward() calls in it whose gradients have the same direction: the same data
     dtype: torch.dtype | None
     target: np.ndarray | None = None  # of a distributed run: the gradient, in 512 numbers
@@ -111,6 +113,7 @@ class Recording:
     world: int = 1
     rank: int = 0
     ranks: int = 1  # of how many it was joined: see ranks.join
+    moved: bool = False  # the model's parameters have changed
     value_clips: bool = False  # clip_grad_value_ was called
     targets_return: bool = False  # the same tensor of targets comes again after an update
     schedules: dict[int, int] = field(default_factory=dict)  # the length of each optimizer's schedule, where it has one
@@ -172,8 +175,10 @@ class Recorder:
         self._sketches: collections.OrderedDict[int, dict[int, np.ndarray]] = collections.OrderedDict()
         self._pending: list[tuple[int, int, Tensor]] = []
         self._signs: dict[tuple, Tensor] = {}
+        self._values: dict[int, Tensor] = {}  # sketches of the model's parameters when the watch began
         self._optimizers: dict[int, Optimizer] = {}  # kept alive until stop(), so that no id comes twice
         self._current: Backward | None = None
+        self._mixed = False  # this update's gradient was put together from earlier windows as well
         self._captured = False  # gradients came by torch.autograd.grad since the last update
         self._closures = self._schedulers_deep = 0
         self._exchanges = 0  # with other ranks, since the last update
@@ -234,12 +239,23 @@ class Recorder:
                 self.recording.error = _described(error)
             self._settle()
             self._look(range(len(self._parameters)))
+            self.recording.moved = any(
+                not torch.equal(self._sketch(self._parameters[i].tensor), before) for i, before in self._values.items()
+            )
             if self.model is not None:
                 self.recording.mixing = _that_mix_samples(self.model)
         finally:
             self._undo.close()
             self.model, self.is_running = None, False
-            for kept in (self._parameters, self._places, self._optimizers, self._sketches, self._pending, self._signs):
+            for kept in (
+                self._parameters,
+                self._places,
+                self._optimizers,
+                self._sketches,
+                self._pending,
+                self._signs,
+                self._values,
+            ):
                 kept.clear()
             self._last_targets = []
 
@@ -278,7 +294,8 @@ class Recorder:
         if self.model is None:
             return
         for name, parameter in self.model.named_parameters():
-            self._track(parameter, name)
+            place = self._track(parameter, name)
+            self._values[place] = self._sketch(parameter)
 
     def _track(self, tensor: Tensor, name: str = "") -> int:
         place = self._places.get(id(tensor))
@@ -454,6 +471,7 @@ class Recorder:
             in_window = (
                 bool(self.backwards) and steps and steps.updates and steps.updates[-1].after < len(self.backwards) - 1
             )
+            in_window = in_window and self.backwards[-1].epoch == self._epoch
             if in_window and lr != self._lrs.get(key, lr):
                 self._lr_changes[key] += 1
             self._lrs[key] = lr
@@ -523,6 +541,7 @@ class Recorder:
         for loss in backward.losses:
             loss.finish()
             loss.targets = None
+        backward.kind = hash((tuple(loss.name for loss in backward.losses), tuple(sorted(places))))
 
     def _on_next_batch(self, original: Callable, iterator: Any) -> Any:
         current = self._passes.setdefault(iterator, _Pass(iterator))
@@ -603,6 +622,7 @@ class Recorder:
         early = len(steps.updates) < EARLY
         self._look(places, thoroughly=early)
         given = [i for i in places if self._parameters[i].tensor.grad is not None]
+        self._mixed = False
         factors, clipped, odd, residual = self._factors(given)
         last = len(self.backwards) - 1
         for number in factors:
@@ -634,6 +654,7 @@ class Recorder:
             epoch=self._epoch,
             rounded=early and len(factors) > 1 and bool(wide) and all(_are_bfloat16(grad) for grad in wide),
             exchanges=self._exchanges,
+            by_hand=self._mixed,
             alike=self._alike([number for number in factors if number >= 0], given) if early else [],
             dtype=self._parameters[given[0]].tensor.grad.dtype if given else None,
             clip_scaled=id(optimizer) in self._clip_scaled,
@@ -693,7 +714,9 @@ class Recorder:
                 if factors.get(number)
             ]
             tolerance = 10 * (_ROUGH if parameter.tensor.dtype in (torch.bfloat16, torch.float16) else 1e-3)
-            if shares and not parameter.unexplained and min(abs(share - 1) for share in shares) > tolerance:
+            # One number is a multiple of any other: it cannot be told from a penalty.
+            sure = not parameter.unexplained and not (residual and parameter.elements <= 2)
+            if shares and sure and min(abs(share - 1) for share in shares) > tolerance:
                 odd[parameter.name] = shares[-1]
         return factors, {number: _majority(clips[number]) for number in factors}, odd, residual
 
@@ -720,16 +743,19 @@ class Recorder:
             if not scale > 0 or abs(scale - 1) <= max(0.1, left):
                 scale, left = 1.0, np.linalg.norm(target - known) / length
         last = max((steps.updates[-1].after for steps in self.steps.values() if steps.updates), default=BEFORE)
+        equations = np.count_nonzero(target)
         for numbers in ([n for n in self._sketches if n > last], list(self._sketches)):
-            if left > _ROUGH and 0 < len(numbers) < len(target):
+            if left > _ROUGH and 0 < 2 * len(numbers) <= equations:
                 columns = [np.concatenate([self._sketches[n].get(i, nothing) for i in places]) for n in numbers]
                 found, *_ = np.linalg.lstsq(np.stack(columns, 1), target, rcond=1e-6)
                 better = np.linalg.norm(target - np.stack(columns, 1) @ found) / length
-                if better < min(_ROUGH, left / 10):
+                earlier = len(numbers) == len(self._sketches) and numbers[0] <= last
+                if better < min(_ROUGH, left / 10) and not (earlier and found.min() < -1e-3 * np.abs(found).max()):
                     largest = np.abs(found).max()
                     factors = {n: float(f) for n, f in zip(numbers, found, strict=True) if abs(f) > 1e-3 * largest}
                     for i in places:
                         self._parameters[i].factors, self._parameters[i].unexplained = dict(factors), False
+                    self._mixed = any(n <= last and self.backwards[n].optimizers for n in factors if n >= 0)
                     return float(better)
         if scale != 1:
             for i in places:

@@ -43,7 +43,7 @@ class View:
         if any(fault.kind == "another model" for fault in found):
             return [next(fault for fault in found if fault.kind == "another model")]
         stepped = any(table.rows or table.steps.skipped for table in self.tables)
-        if recording.backwards and not stepped and not recording.cut:
+        if recording.backwards and not stepped and not recording.cut and not recording.moved:
             count = len(recording.backwards)
             found.append(Fault("no update", f"there is no update at all: {count} backward(), and no optimizer stepped"))
         return found
@@ -192,8 +192,10 @@ def assert_right(seen: Watched) -> None:
 
 
 def _why_nothing(recording: Recording) -> str:
+    if recording.moved and not recording.steps:
+        return "nothing seen: the parameters have changed, and not by an optimizer of torch.optim"
     if not recording.backwards and not recording.steps:
-        return "nothing seen: no backward() reached a parameter, and no optimizer of torch.optim stepped"
+        return "nothing seen: no optimizer of torch.optim, so no parameter is known; watch(model) would know them"
     if not recording.backwards:
         return "nothing seen: optimizers stepped, but no backward() reached their parameters"
     return "nothing seen: backward() came, but no update of which the parts are known"
