@@ -163,3 +163,91 @@ if rank == 0:
 def test_two_ranks(how, weights, exchanges, faults):
     printed = run_ranks(RANKS.replace("HOW", repr(how)))[0]
     assert printed.splitlines() == [str(weights), str([exchanges, exchanges]), str(faults)]
+
+
+# Loops of kinds that strangers have tried
+
+
+def network():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 2))
+
+
+def updates(optimizer, body, after=lambda window: None):
+    """Windows of K micro-batches of 3, and a short last one; `body` calls backward(), `after` comes before the step."""
+    batches = micro_batches(30)
+    for first in range(0, len(batches), K):
+        window = batches[first : first + K]
+        body(window)
+        after(window)
+        optimizer.step()
+        optimizer.zero_grad()
+
+
+def one_backward(model, optimizer):
+    def body(window):
+        sum(cross_entropy(model(inputs), targets) / K for inputs, targets in window).backward()
+
+    updates(optimizer, body)
+
+
+def clipped_before_the_division(model, optimizer):
+    def body(window):
+        for inputs, targets in window:
+            cross_entropy(model(inputs), targets).backward()
+
+    def after(window):
+        nn.utils.clip_grad_norm_(model.parameters(), 0.05)
+        for parameter in model.parameters():
+            parameter.grad.data.div_(len(window))
+
+    updates(optimizer, body, after)
+
+
+def two_losses_not_divided(model, optimizer):
+    def body(window):
+        for inputs, targets in window[:2]:
+            outputs = model(inputs)
+            penalty = nn.functional.smooth_l1_loss(outputs, torch.zeros_like(outputs), reduction="sum")
+            (cross_entropy(outputs, targets) + 0.3 * penalty).backward()
+
+    updates(optimizer, body)
+
+
+def three_heads(model, optimizer):
+    heads = nn.ModuleList([nn.Linear(2, 3) for _ in range(3)])
+    optimizer.add_param_group({"params": list(heads.parameters())})
+
+    def body(window):
+        inputs, targets = window[0]
+        for head in heads:
+            cross_entropy(head(model(inputs)), targets).backward()
+
+    updates(optimizer, body)
+
+
+def by_hand(model, optimizer):
+    for inputs, targets in micro_batches():
+        cross_entropy(model(inputs), targets).backward()
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter -= 0.1 * parameter.grad
+                parameter.grad = None
+
+
+@pytest.mark.parametrize(
+    ("loop", "verdict", "faults"),
+    [
+        (one_backward, "wrong", {"tail under-weighted"}),
+        (clipped_before_the_division, "wrong", {"scaled after clipping"}),
+        (two_losses_not_divided, "wrong", {"not divided"}),
+        (three_heads, "right", set()),
+        (by_hand, "nothing seen", set()),
+    ],
+)
+def test_loops_that_strangers_have_tried(loop, verdict, faults):
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with watch(model) as seen:
+        loop(model, optimizer)
+    assert (seen.verdict, {fault.kind for fault in seen.faults}) == (verdict, faults), str(seen)
