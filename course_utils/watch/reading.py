@@ -746,8 +746,9 @@ class _Judge:
             said = f"losses are summed over the samples and divided by {1 / per_term[0]:.0f}, not by their number"
             self._say("summed, divided by K", said, rows)
         elif constant and all(self._close(each.plain, 1) for row in usual for each in row.micro_batches) and k > 1:
-            if self.tasks:
-                self._note(f"an update has {k} backward() of different losses, each with weight 1")
+            adversaries = len(self.recording.steps) > 1 and not self.recording.loader_lengths and not given
+            if self.tasks or adversaries:
+                self._note(f"an update has {k} backward(), each with weight 1: several losses, or not divided")
             elif self.several and k in {d for loss in losses for d in loss.divisors}:
                 self._note(
                     f"the weights of an update add up to {middle:.3g}: right if the loss has such a factor of its own"
@@ -1003,7 +1004,7 @@ class _Judge:
             whole = any(self._has_all(b, k) for b in firsts)
             # Several forward passes for one backward() are usual, unless they are as many as the loss is divided by.
             if not whole and (alone if gaps is batches else k in (self.given, self.divisor)):
-                said = f"{k} {what} for each backward(): only every {k}th micro-batch trains"
+                said = f"{k} {what} for each backward(): only one micro-batch in {k} trains"
                 self._say("only every K-th", said, self.rows)
                 self.odd_rows |= {row.number for row in self.rows}
                 return

@@ -194,6 +194,7 @@ class Recorder:
         self._batch, self._batch_samples = 0, None
         self._passes: weakref.WeakKeyDictionary[Any, _Pass] = weakref.WeakKeyDictionary()
         self._pass: _Pass | None = None  # that has given the last batch
+        self._batch_before, self._since = 0, collections.Counter()  # batches of each loader since the last backward()
         self._epoch_ended = False
         self._nodes = _node_count()  # autograd nodes made until the last backward()
         self._nodes_at_update: dict[int, int] = {}  # and until each optimizer's last step
@@ -475,6 +476,8 @@ class Recorder:
             if in_window and lr != self._lrs.get(key, lr):
                 self._lr_changes[key] += 1
             self._lrs[key] = lr
+        self._batch_before = self._batch
+        self._since.clear()
         if self._pass is not None:
             self._pass.trains = True
         backward = Backward(len(self.backwards), [], self._epoch, self._batch, self._batch_samples, captured=captured)
@@ -564,7 +567,9 @@ class Recorder:
             if current.length:
                 self.recording.loader_lengths.add(current.length)
         current.given += 1
-        self._batch += 1
+        # Several loaders, as of labelled and unlabelled samples, may give a batch each for one backward().
+        self._since[id(current.loader)] += 1
+        self._batch = self._batch_before + max(self._since.values())
         self._batch_samples, self._pass = _samples(batch), current
         return batch
 

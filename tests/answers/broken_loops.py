@@ -1406,7 +1406,7 @@ def loop_9(model, optimizer, micro_batches, K):
 fault_9 = "one backward"
 
 # %% loop_9, wrong: detaches the sum
-# says: micro-batch trains
+# says: only one micro-batch in
 def loop_9(model, optimizer, micro_batches, K):
     for window in windows(micro_batches, K):
         optimizer.zero_grad()
