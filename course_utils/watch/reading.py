@@ -746,7 +746,8 @@ class _Judge:
             said = f"losses are summed over the samples and divided by {1 / per_term[0]:.0f}, not by their number"
             self._say("summed, divided by K", said, rows)
         elif constant and all(self._close(each.plain, 1) for row in usual for each in row.micro_batches) and k > 1:
-            adversaries = len(self.recording.steps) > 1 and not self.recording.loader_lengths and not given
+            # Two or three for a step, in turn with another optimizer's: a GAN's, of real and of made samples.
+            adversaries = len(self.recording.steps) > 1 and k < 4 and not self.recording.loader_lengths and not given
             if self.tasks or adversaries:
                 self._note(f"an update has {k} backward(), each with weight 1: several losses, or not divided")
             elif self.several and k in {d for loss in losses for d in loss.divisors}:
