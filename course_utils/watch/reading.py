@@ -885,8 +885,8 @@ class _Judge:
 
     def _is_scaled_after_clipping(self, update: Update) -> bool:
         most, norm, after = update.clips[-1]
-        left = min(most, norm)
-        return after == update.after and math.isfinite(left) and 0 < update.norm < 0.95 * left
+        acted = after == update.after and most < norm < math.inf
+        return acted and 0 < update.norm < 0.95 * most
 
     def _width(self, row: Row) -> int:
         """How many micro-batches came since the update before, used or not."""
