@@ -486,10 +486,16 @@ class Recorder:
         return backward
 
     def _on_backward(self, original: Callable, tensors: Any, *args: Any, **kwargs: Any) -> Any:
+        return self._run(False, original, tensors, *args, **kwargs)
+
+    def _on_grad(self, original: Callable, outputs: Any, *args: Any, **kwargs: Any) -> Any:
+        return self._run(True, original, outputs, *args, **kwargs)
+
+    def _run(self, captured: bool, original: Callable, tensors: Any, *args: Any, **kwargs: Any) -> Any:
         if self._current is not None:  # within a backward(): reentrant checkpoints
             return original(tensors, *args, **kwargs)
         roots = [tensors] if isinstance(tensors, Tensor) else list(tensors)
-        backward = self._current = self._begin(captured=False)
+        backward = self._current = self._begin(captured)
         handles: list = []
         try:
             backward.losses, handles = losses_of(roots)
@@ -508,18 +514,6 @@ class Recorder:
             backward.passes = round((max(made) - self._nodes) / max(1, max(made) - first + 1))
         own = {owner for parameter in self._parameters if parameter.active for owner in parameter.owners}
         backward.stale = any(number > max(made) for key, number in self._nodes_at_update.items() if key in own)
-
-    def _on_grad(self, original: Callable, outputs: Any, *args: Any, **kwargs: Any) -> Any:
-        if self._current is not None:
-            return original(outputs, *args, **kwargs)
-        roots = [outputs] if isinstance(outputs, Tensor) else list(outputs)
-        backward = self._current = self._begin(captured=True)
-        handles: list = []
-        try:
-            backward.losses, handles = losses_of(roots)
-            return original(outputs, *args, **kwargs)
-        finally:
-            self._end(backward, handles)
 
     def _end(self, backward: Backward, handles: list) -> None:
         self._current = None
