@@ -184,12 +184,15 @@ def check_loop(
     trial = _Trial(model, given, steps, terms, join or _joined, optimizer, scheduler, clip, epochs, seed)
     try:
         return trial.report(loop, torch.float64)
-    except _OtherDtype:
+    except RuntimeError as error:
+        if not _is_about_dtype(str(error)):
+            raise
         return trial.report(loop, torch.float32)
 
 
-class _OtherDtype(Exception):
-    """The loop, or the model, cannot do with float64."""
+def _is_about_dtype(message: str) -> bool:
+    """Is it what PyTorch says where float64 meets float32?"""
+    return any(word in message for word in ("dtype", "Double", "double"))
 
 
 class _Trial:
@@ -199,17 +202,17 @@ class _Trial:
         self.model, self.given, self.steps, self.terms, self.join = model, given, steps, terms, join
         self.optimizer, self.scheduler, self.clip = optimizer, scheduler, clip
         self.epochs, self.seed = epochs, seed
-        self.cannot_join: str | None = None
+        self.random, self.cannot_join = False, None  # why the large batch could not be put together
 
     def report(self, loop: Callable, dtype: torch.dtype) -> LoopReport:
-        start = self._copy(dtype)
+        start, self.cannot_join = self._copy(dtype), None
         batches = self._batches(dtype)
         self.random = self._is_random(start, batches[0][0])
         parts = self._parts_differ(start, batches[0][: self.steps]) if self.steps > 1 else 0.0
         large = copy.deepcopy(start)
         trained, seen, noted, error = self._by_loop(loop, start, large, batches)
-        if error and dtype == torch.float64 and any(word in error for word in ("dtype", "Double", "double")):
-            raise _OtherDtype
+        if dtype == torch.float64 and _is_about_dtype(error):
+            raise RuntimeError(error)
         self._by_large_batches(large, batches, noted, seen)
         ways = [_vector(each) - _vector(start) for each in (trained, large)]
         if not 0 < ways[1].norm() < torch.inf:
@@ -356,12 +359,8 @@ class _Trial:
     def _count(self, model: nn.Module, batch: Any) -> float:
         if isinstance(self.terms, _Terms):
             return self.terms.loss.count(batch[1])
-        state, mode = torch.random.get_rng_state(), model.training
-        with torch.no_grad(), _as_it_was(model):
-            count = self.terms(model, batch)[1]
-        torch.random.set_rng_state(state)
-        model.train(mode) if model.training != mode else None
-        return float(count)
+        with torch.random.fork_rng(), torch.no_grad(), _as_it_was(model):
+            return float(self.terms(model, batch)[1])
 
     # What the model is like
 

@@ -614,6 +614,16 @@ def test_float32_where_float64_cannot_be():
     assert found.is_right and found.rounding == ROUNDING[torch.float32]
 
 
+def test_a_model_that_cannot_do_with_float64():
+    class Rotated(nn.Linear):
+        def forward(self, inputs):
+            return super().forward(inputs @ torch.eye(3))
+
+    found = report(by_windows(), model=Rotated(3, 2))
+    assert found.is_right and found.rounding == ROUNDING[torch.float32]
+    assert kinds(report(without_tail, model=Rotated(3, 2))) == {"tail dropped"}
+
+
 def test_a_loop_that_trains_another_model():
     other = network()
     found = report(
