@@ -9,6 +9,7 @@ import os
 import sys
 from pathlib import Path
 
+import mdformat
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
@@ -29,6 +30,8 @@ def refresh(path: Path) -> None:
     count = 0
     for cell in notebook.cells:
         cell.metadata = {name: cell.metadata[name] for name in ("tags", "nbgrader") if cell.metadata.get(name)}
+        if cell.cell_type == "markdown":
+            cell.source = formatted(cell.source)
         if cell.cell_type == "code":
             count += 1
             cell.execution_count = count
@@ -39,6 +42,16 @@ def refresh(path: Path) -> None:
     }
     nbformat.validate(notebook)
     nbformat.write(notebook, path)
+
+
+def formatted(markdown: str) -> str:
+    """The same Markdown in one form: a paragraph is one line.
+
+    JupyterLab wraps the lines of a cell while one writes, so a break in the text would be typed by hand, would stand
+    at an odd place after the next change, and would render as a space, also within "micro-batches".
+    """
+    options = {"wrap": "no", "number": True, "compact_tables": True}
+    return mdformat.text(markdown, options=options, extensions={"gfm", "myst"}).rstrip("\n")
 
 
 def fingerprint(notebook: nbformat.NotebookNode) -> str:
