@@ -23,6 +23,10 @@ COLORS = {
     "right": "#009E73",
     "wrong": "#D55E00",
     "reference": "#555555",
+    # series that are compared, of which none is right or wrong as such
+    "first": "#999000",  # the palette's yellow, darker, to be seen on white
+    "second": "#56B4E9",
+    "third": "#000000",
 }
 SHARPNESS = 1.5  # picture pixels per CSS pixel
 

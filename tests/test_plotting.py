@@ -2,6 +2,7 @@
 
 import matplotlib.pyplot as plt
 import pytest
+from matplotlib.colors import to_rgb
 
 from course_utils import plotting
 
@@ -41,3 +42,13 @@ def test_an_alternative_text_that_is_no_sentence_is_refused(shown, alt):
         plotting.show(figure, alt=alt)
     plt.close(figure)
     assert not shown
+
+
+def test_the_colours_differ_and_are_seen_on_white():
+    def luminance(color):
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in to_rgb(color)]
+        return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+    assert len(set(plotting.COLORS.values())) == len(plotting.COLORS)
+    for name, color in plotting.COLORS.items():
+        assert 1.05 / (luminance(color) + 0.05) > 2, name
