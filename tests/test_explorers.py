@@ -9,7 +9,7 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from course_utils import explorers, plotting
+from course_utils import explorers, loops, plotting
 from course_utils.data import Split
 from course_utils.explorers import (
     adam,
@@ -180,16 +180,29 @@ def test_larger_batches_scatter_less(digit_images):
 
 def test_the_weights_of_the_modulo_loop_and_of_the_right_one():
     said = explorers.modulo_loop().sentence.value
-    assert said == "17 samples, due: 2 updates. modulo: 1 update, 5 wrong weights."
+    assert said == "17 samples, 2 updates due. modulo: 1 update, 5 samples have weight 0."
     said = explorers.four_loops().sentence.value
-    assert said.startswith("34 samples, due: 4 updates. modulo: 2 updates, 10 wrong weights; ")
-    assert said.endswith("window-first: 4 updates, 0 wrong weights.")
+    assert said.startswith(
+        "34 samples in 2 epochs, 4 updates due. modulo: 2 updates, in 1 of them the weights do not add up to 1, "
+        "5 samples have a wrong weight, 5 samples have weight 0. with_last_step: "
+    )
+    assert said.endswith("window_first: 4 updates, all weights are right.")
+
+
+def test_what_has_weight_0_is_marked_and_the_scale_is_that_of_the_weights():
+    figure, _ = weights.draw_weights({"modulo": loops.MODULO}, 1, 17, 3, 4)
+    of_samples, of_updates = figure.axes
+    assert of_samples.lines[-1].get_xdata() == [13, 14, 15, 16, 17] and of_updates.lines[-1].get_xdata() == [2]
+    (height,), (label,) = of_samples.get_yticks(), of_samples.get_yticklabels()
+    outlines = of_samples.collections[-1].get_segments()  # the weights that are right: 1/12 and, in the tail, 1/5
+    assert float(label.get_text()) == pytest.approx(0.2) and height == pytest.approx(outlines[-1][0, 1])
+    assert outlines[0][0, 1] == pytest.approx(height * 5 / 12)
 
 
 @pytest.mark.parametrize(("samples", "micro_batch", "steps"), [(1, 16, 8), (48, 1, 1), (48, 16, 8), (7, 3, 2)])
 def test_weights_are_drawn_for_any_sizes(samples, micro_batch, steps):
     figure, sentence = weights.draw_weights(weights.FOUR_LOOPS, 2, samples, micro_batch, steps)
-    assert "window-first" in sentence and "window-first" in [text.get_text() for text in figure.axes[0].texts]
+    assert "window_first" in sentence and "window_first" in [text.get_text() for text in figure.axes[0].texts]
 
 
 @pytest.mark.parametrize("per_micro_batch", [False, True])

@@ -16,9 +16,8 @@ Draw = Callable[..., tuple[Figure, str]]
 class Explorer(widgets.VBox):
     """Controls, the picture that `draw` makes of their values, and below it the sentence that says what it shows.
 
-    `draw` takes the value of each control by name, and may return the same figure again, changed (see Stage). Where
-    nothing runs (GitHub, an HTML page, a screen reader), the picture and the sentence of the moment it was shown stand
-    in for it.
+    `draw` takes the value of each control by name, and may return the same figure again, changed (see Stage). Where no
+    widget runs (GitHub, an HTML page), the picture and the sentence that were stored last are shown instead.
     """
 
     def __init__(self, draw: Draw, *, buttons: tuple[widgets.Button, ...] = (), **controls: Any) -> None:
@@ -36,7 +35,7 @@ class Explorer(widgets.VBox):
         self.redraw()
 
     def redraw(self, change: object = None) -> None:
-        """Draws the picture and the sentence anew from the values of the controls."""
+        """Draws the picture again, and writes the sentence, from the values of the controls."""
         figure, sentence = self.draw(**{name: control.value for name, control in self.controls.items()})
         self.standing = plotting.mimebundle(figure, sentence)
         self.picture.layout.width = f"{plotting.pixel_width(figure)}px"

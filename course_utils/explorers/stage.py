@@ -12,9 +12,9 @@ from matplotlib.spines import Spine
 class Stage(Figure):
     """A figure with a scene, which is drawn once, and actors in front of it, which are drawn for every picture.
 
-    The scene is what the axes hold when `empty` is first called; what is put into them afterwards are actors, until
-    `empty` is called again. The spines are actors that stay, and so is an axis whose limits change, which has to be
-    animated.
+    The scene is what the axes hold when `empty` is first called. What is added afterwards are actors; the next call of
+    `empty` removes them. Two kinds of actors stay: spines, and each axis whose limits or ticks change, for which
+    `animate` has to be called.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -22,14 +22,14 @@ class Stage(Figure):
         self.scene, self.backdrops = set(), {}  # the backdrops are pictures of the scene, by their resolution
 
     def animate(self, axis: Axis, label: str = "") -> None:
-        """Makes `axis` an actor. What is written below an x-axis, its `label`, belongs to the scene."""
+        """Makes `axis` an actor that stays. The `label` below an x-axis belongs to the scene."""
         axis.set_animated(True)
-        axis.set_label_coords(0, 0)  # or matplotlib looks for a place, though the axis' own label is empty
+        axis.set_label_coords(0, 0)  # else matplotlib computes a place for the axis' own, empty label
         below = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "center", "va": "top"}
         axis.axes.annotate(label, (0.5, 0), (0, -21), **below)
 
     def empty(self) -> "Stage":
-        """The stage without the actors of the picture before."""
+        """Removes the actors of the previous picture, and returns the stage."""
         self.scene = self.scene or set(self._artists())
         for artist in self._artists():
             if artist not in self.scene:
