@@ -1,4 +1,4 @@
-"""Are these two ways of training the same? Runs both, and says how they differ."""
+"""Do two ways of training lead to the same parameters? Runs both, and says how they differ."""
 
 import contextlib
 import copy
@@ -51,7 +51,7 @@ def compare_parameters(first: nn.Module, second: nn.Module) -> Difference:
 
 
 def _largest(difference: torch.Tensor) -> float:
-    """A NaN counts as infinitely far: a training that broke is never the same as one that did not."""
+    """A NaN is an infinite difference: a training that broke is never the same as one that did not."""
     return difference.abs().nan_to_num(nan=torch.inf, posinf=torch.inf).max().item() if difference.numel() else 0.0
 
 
@@ -61,7 +61,7 @@ def compare_training(
     """Trains one copy of `model` with `first` and one with `second`, and compares the parameters they end with.
 
     `first` and `second` take a model and train it in place; what they return is not used. Both start from the same
-    parameters and the same state of PyTorch's random numbers (`seed`). `model` and the random numbers of the caller
+    parameters and the same state of PyTorch's random number generator (`seed`). `model` and the generator's state
     stay as they are. Raises ValueError if neither of the two changes any parameter: nothing would be compared.
     """
     instance_of(nn.Module, model=model)
@@ -78,18 +78,22 @@ def compare_training(
     return compare_parameters(*copies)
 
 
-SAME = 1e-8  # relative; float64's rounding stays far below
-ROUNDING = {torch.float64: 1e-5, torch.float32: 1e-3}  # relative; what float32 does in a part, or all, of a training
+SAME = 1e-8  # relative error; float64's rounding stays far below
+ROUNDING = {
+    torch.float64: 1e-5,
+    torch.float32: 1e-3,
+}  # relative error that rounding may cause where float32 is used in a part, or in all, of a training
 
 
 @dataclass(frozen=True)
 class LoopReport:
     """What `check_loop` found.
 
-    difference: the distance between the parameters that the loop and the large batches lead to, relative to the
-    length of the large batches' update of the parameters in all; length: that of the loop's, relative to it.
-    faults: what `watch` names. reason: why the large batch differs though no fault is named, if that is known.
-    notes, unseen: as `watch` says them. seen: the whole of it, with its table.
+    Let d be the change of the parameters in the loop's whole training, and D their change by the large batches. Then
+    difference is the relative error ‖d − D‖ / ‖D‖, and length is the ratio of the norms ‖d‖ / ‖D‖.
+
+    faults: those that `watch` names. reason: why the two differ although no fault is named, if that is known.
+    notes, unseen: as in `watch`. seen: all that `watch` has seen, with its table.
     """
 
     difference: float
@@ -107,17 +111,20 @@ class LoopReport:
 
     def __str__(self) -> str:
         if self.is_right and self.difference <= SAME:
-            lines = [f"right: the same as one large batch per window, to a relative {SAME:.0e}"]
+            lines = [f"right: the same as one large batch per window (relative error below {SAME:.0e})"]
         elif self.is_right:
-            lines = [f"right: equal to one large batch per window, up to rounding (a relative {self.difference:.0e})"]
+            lines = [
+                f"right: the same as one large batch per window, up to rounding (relative error {self.difference:.0e})"
+            ]
         elif self.difference <= self.rounding:
-            lines = ["wrong, though the parameters are those of the window's micro-batches added up:"]
+            lines = ["wrong, although the parameters are the same up to rounding:"]
         else:
-            lines = [f"wrong: relative error {self.difference:.2g}, the update is {self.length:.2f} times as long"]
+            of_large = f"its norm is {self.length:.2f} of the large batches'"
+            lines = [f"wrong: the parameter change has relative error {self.difference:.2g}, and {of_large}"]
         lines += [f"  - {fault}{self.seen.where(fault)}" for fault in self.faults]
         lines += [f"  - {self.reason}"] * (self.reason is not None)
         if not self.is_right and not self.faults and self.reason is None:
-            lines.append("  - no fault is seen in what the micro-batches weigh: it is elsewhere")
+            lines.append("  - no fault was found in the weights of the micro-batches: the cause is something else")
         lines += [f"  note: {note}" for note in self.notes]
         return "\n".join(lines + [f"  not tested by these micro-batches: {what}" for what in self.unseen])
 
@@ -136,27 +143,28 @@ def check_loop(
     epochs: int = 2,
     seed: int = 0,
 ) -> LoopReport:
-    """Does `loop` train like the large batch? If not, what is wrong with what its micro-batches weigh?
+    """Does `loop` train like the large batch? If not, what is wrong with the weights of its micro-batches?
 
     `loop(model, optimizer, loader)` is yours: one epoch, with `accumulation_steps` micro-batches for an update. It
-    trains a copy of `model` for `epochs` epochs, under `watch`, in float64 (in float32, if it cannot otherwise). Beside
-    it the same samples train another copy in large batches, one for each window, and the parameters are compared.
+    trains a copy of `model` for `epochs` epochs, under `watch`, in float64 (in float32, if float64 is not possible).
+    The same samples train another copy in large batches, one for each window, and the parameters are compared.
     A `loader` that is a DataLoader is given to the loop as it is, any other iterable as a list.
 
     Batches are pairs (inputs, targets) of tensors, and the loss is cross_entropy_mean(), unless `loss` says otherwise:
     a MeanLoss, or for batches of any kind a function of the model and a batch that returns the sum of the terms and
     their count. `join` makes one batch of a list of them; tensors in tuples, lists and dicts are joined without it.
 
-    The large batch is trained with SGD at a learning rate of 0.001, which hides nothing, or as `optimizer` says, which
-    makes one of the parameters; with `scheduler`, which makes one of an optimizer, and is the loop's fourth argument;
-    and its gradients are clipped to a norm of `clip`. What is not said here is done as the loop is seen to do it: its
-    own optimizer, the learning rate of each update, the norm that it clips to. With random layers, such as dropout, the
-    window's micro-batches are added up instead, each with the random numbers that the loop had for it.
+    The optimizer is SGD with learning rate 0.001 (its updates are proportional to the gradient, so every error of a
+    gradient shows in the parameters), or what `optimizer(parameters)` returns. `scheduler(optimizer)`, if given, makes
+    the loop's fourth argument. `clip` is the max_norm of gradient clipping. What is not given, the large batches
+    take over from the loop as it runs: its own optimizer, the learning rate of each update, the max_norm that it uses.
+    If the model draws random numbers, as dropout does, no large batch is run: the gradients of each window's
+    micro-batches are added up instead, each with the random numbers that the loop had for it.
 
-    `model` and the caller's random numbers stay as they are. What the loop raises is reported; NotImplementedError is
-    passed on. Raises TypeError for batches that are no pairs of tensors if `loss` does not say what to do with them,
-    and ValueError if a number is out of its range, the loader is empty, or the large batches change no parameter, or
-    not to finite numbers: nothing would be compared.
+    `model` and the state of the random number generator stay as they are. An error that the loop raises is reported;
+    NotImplementedError is passed on. Raises TypeError for batches that are not pairs of tensors if there is no `loss`
+    for them, and ValueError if a number is out of its range, the loader is empty, or the large batches change no
+    parameter, or make one NaN or infinite: nothing would be compared.
     """
     instance_of(Callable, loop=loop)
     instance_of(nn.Module, model=model)
@@ -216,27 +224,31 @@ class _Trial:
         self._by_large_batches(large, batches, noted, seen)
         ways = [_vector(each) - _vector(start) for each in (trained, large)]
         if not 0 < ways[1].norm() < torch.inf:
-            how = "change no parameter" if ways[1].norm() == 0 else "make a parameter NaN or infinite"
-            raise ValueError(f"large batches of the loader's samples {how} of this model")
+            how = "change no parameter of this model" if ways[1].norm() == 0 else "make a parameter NaN or infinite"
+            raise ValueError(f"large batches of the loader's samples {how}")
         difference = _largest((ways[0] - ways[1]).norm() / ways[1].norm())
         length = _largest(ways[0].norm() / ways[1].norm())
-        faults, notes = list(seen.faults), [note for note in seen.notes if not note.startswith("it stopped with")]
+        faults, notes = list(seen.faults), [note for note in seen.notes if not note.startswith("the code stopped with")]
         reason, additive = None, parts is None or parts <= ROUNDING[dtype]
         if error:
-            reason = f"it stopped with {seen.recording.error}"
+            reason = f"the loop stopped with {seen.recording.error}"
         elif compare_parameters(start, trained).largest == 0:
             reason = "the loop does not change the model that it is given"
             faults = [fault for fault in faults if fault.kind == "another model"]
         elif not additive and (difference > ROUNDING[dtype] or self.random):
             reason = self._why_not_additive(seen)
         elif seen.recording.value_clips and difference > ROUNDING[dtype]:
-            reason = "the large batch is not clipped by value"
+            reason = "the loop clips by value, and the large batches are trained without this"
         if self.cannot_join:
-            notes.append(f"the large batch was put together from micro-batches: {self.cannot_join}")
+            notes.append(
+                f"micro-batches could not be joined, so their gradients were added up instead: {self.cannot_join}"
+            )
         elif self.random:
-            notes.append("the model draws random numbers: each micro-batch is compared with its own draws")
-        # Whether samples are mixed is measured here.
-        notes = [note for note in notes if "sees micro-batches" not in note and "against the others" not in note]
+            notes.append(
+                "the model draws random numbers, so micro-batches were added up with the loop's random numbers instead"
+            )
+        # Whether the loss of a sample depends on the others is measured here.
+        notes = [each for each in notes if "statistics of a micro-batch" not in each and "contrastive" not in each]
         return LoopReport(
             difference, length, tuple(faults), reason, tuple(notes), tuple(seen.unseen), seen, ROUNDING[dtype]
         )
@@ -339,7 +351,7 @@ class _Trial:
         return lambda update: updates[min(update, len(updates) - 1)]
 
     def _backward(self, model: nn.Module, window: list[Any]) -> bool:
-        """Adds the gradient of the window's mean loss to .grad; False if nothing in it counts."""
+        """Adds the gradient of the window's mean loss to .grad; False if there is nothing to take the mean of."""
         if not self.random and not self.cannot_join:
             try:
                 batch = self.join(window)
@@ -374,7 +386,7 @@ class _Trial:
         return not torch.equal(found[0].nan_to_num(), found[1].nan_to_num())
 
     def _parts_differ(self, start: nn.Module, window: list[Any]) -> float | None:
-        """How far the gradient of the window as one batch is from the sum of its parts', with dropout left out."""
+        """The relative error of the sum of the parts' gradients; right is the window as one batch. Without dropout."""
         if len(window) < 2:
             return 0.0
         model, random = copy.deepcopy(start), self.random
@@ -403,12 +415,14 @@ class _Trial:
         if seen.recording.mixing:
             kind, name = seen.recording.mixing[0]
             where = f"layer {name}" if name else "the model"
-            return f"this model's loss is not additive over micro-batches: {kind} in {where}"
-        return "this loss is not a mean over samples: of the large batch it is not the sum of the micro-batches'"
+            return (
+                f"this model's loss is not additive over micro-batches: {kind} in {where} mixes the samples of a batch"
+            )
+        return "this loss is not a mean over samples: the large batch's gradient is not the sum of its micro-batches'"
 
 
 class _Noted:
-    """Copies of the optimizers that train one model, made before their first step to train another; and each step."""
+    """Copies, for another model, of the optimizers that train one, made before their first step; and each step."""
 
     def __init__(self, trained: nn.Module, large: nn.Module) -> None:
         self.pairs = {id(one): other for one, other in zip(trained.parameters(), large.parameters(), strict=True)}

@@ -101,8 +101,8 @@ def test_the_picture_has_every_weight_and_its_sentence_counts():
     assert texts == [".25"] * 6 + ["sum", "1", "0.5"]
     assert due_weights(table.rows[1]) == pytest.approx([3 / 5, 2 / 5])
     assert sentence(table) == (
-        "SGD of Sequential, 2 updates: 2 of 6 weights are not what they should be, the weights of an update add up to "
-        "between 0.5 and 1, and 0 micro-batches are in no update."
+        "SGD of Sequential, 2 updates: 2 of 6 weights are wrong, the weights of an update add up to between 0.5 and 1, "
+        "and 0 micro-batches are in no update."
     )
 
 
@@ -127,7 +127,7 @@ dist.init_process_group("gloo")
 rank = dist.get_rank()
 torch.manual_seed(0)
 model = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3))
-parallel = model if how == "not exchanged" else nn.parallel.DistributedDataParallel(model)
+parallel = model if how == "not synchronized" else nn.parallel.DistributedDataParallel(model)
 optimizer = torch.optim.SGD(parallel.parameters(), lr=0.1)
 generator, size = torch.Generator().manual_seed(rank), 3 + 2 * rank * (how == "uneven")
 batches = [(torch.randn(size, 6, generator=generator), torch.arange(size) % 3) for _ in range(6)]
@@ -145,24 +145,24 @@ with watch(model) as seen:
 if rank == 0:
     rows = seen.joined.tables[0].rows if seen.joined else []
     print([[round(m.weight, 4) for m in row.micro_batches] for row in rows])
-    print([[row.update.exchanges for row in view.tables[0].rows] for view in seen.ranks])
+    print([[row.update.synchronized for row in view.tables[0].rows] for view in seen.ranks])
     print(sorted({fault.kind for view in [*seen.ranks, seen.joined] if view for fault in view.faults}))
 """
 
 
 @pytest.mark.parametrize(
-    ("how", "weights", "exchanges", "faults"),
+    ("how", "weights", "times", "faults"),
     [
         ("no_sync", [[0.125] * 8, [0.25] * 4], [1, 1], []),
         ("each time", [[0.125] * 8, [0.25] * 4], [4, 2], []),
         ("uneven", [[0.125] * 8, [0.25] * 4], [4, 2], ["mean of means"]),
         ("by K", [[0.125] * 8, [0.125] * 4], [4, 2], ["tail under-weighted"]),
-        ("not exchanged", [], [0, 0], ["not exchanged"]),
+        ("not synchronized", [], [0, 0], ["not synchronized"]),
     ],
 )
-def test_two_ranks(how, weights, exchanges, faults):
+def test_two_ranks(how, weights, times, faults):
     printed = run_ranks(RANKS.replace("HOW", repr(how)))[0]
-    assert printed.splitlines() == [str(weights), str([exchanges, exchanges]), str(faults)]
+    assert printed.splitlines() == [str(weights), str([times, times]), str(faults)]
 
 
 # Loops of kinds that strangers have tried

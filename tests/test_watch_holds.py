@@ -680,7 +680,7 @@ def test_parameters_in_bfloat16_are_added_up_in_16_bits():
     model = network().bfloat16()
     with watch(model, steps=K) as seen:
         train(model, loss_of=lambda model, x, y: F.cross_entropy(model(x.bfloat16()).float(), y) / K)
-    assert kinds(seen) == {"16 bits"} and weights(seen.tables[0]) == near(WHOLE, 0.02), str(seen)
+    assert kinds(seen) == {"low precision"} and weights(seen.tables[0]) == near(WHOLE, 0.02), str(seen)
 
 
 # Parameters
@@ -1020,7 +1020,7 @@ def test_what_was_in_grad_before_is_a_note():
     with watch(model, steps=K) as seen:
         train(model)
     assert weights(seen.tables[0]) == near(WHOLE) and seen.verdict == "right"
-    assert seen.notes == ["what was in .grad before the watch began is in update 1"]
+    assert seen.notes == ["gradients from before the watch began are in update 1"]
 
 
 def test_epochs_without_a_loader_are_told():
@@ -1113,7 +1113,7 @@ def test_buffers_of_ones_own(dtype, by):
             optimizer.zero_grad()
     (table,) = seen.tables
     low = dtype == torch.bfloat16
-    assert kinds(seen) == ({"16 bits"} if low else set()), str(seen)
+    assert kinds(seen) == ({"low precision"} if low else set()), str(seen)
     assert weights(table) == near(WHOLE, 0.05 if low else 1e-3) and numbers(table) == [[1, 2, 3, 4], [5, 6, 7, 8]]
 
 

@@ -1,4 +1,4 @@
-"""Watches any training code, unchanged: what does each micro-batch weigh in each update?
+"""Watches any training code, unchanged: which weight has each micro-batch in each update?
 
 with watch(model) as seen:
     main()

@@ -1,4 +1,4 @@
-"""python -m course_utils.watch [--updates N] [-m] script.py [arguments]: runs a script, and says what it saw."""
+"""python -m course_utils.watch [--updates N] [-m] script.py [arguments]: runs a script and reports its updates."""
 
 import argparse
 import os
@@ -13,11 +13,15 @@ def main() -> int:
     """Runs the script as `python script.py arguments` would. Returns 0 for right, 1 for a fault, 2 for nothing seen."""
     parser = argparse.ArgumentParser(
         prog="python -m course_utils.watch",
-        description="Runs a training script, unchanged, and says what each micro-batch weighs in each update.",
-        epilog="Exit status: 0 nothing wrong was seen, 1 something was, 2 nothing could be seen.",
+        description="Runs a training script, unchanged, and prints the weight of each micro-batch in each update.",
+        epilog="Exit status: 0 no fault was found, 1 a fault was found, 2 nothing could be seen.",
     )
     parser.add_argument(
-        "--updates", type=int, default=8, help="end it after so many updates of each optimizer; 0: never"
+        "--updates",
+        type=int,
+        default=8,
+        help="end the script after N updates of each optimizer (default 8); 0: never",
+        metavar="N",
     )
     parser.add_argument("-m", "--module", action="store_true", help="the script is a module, as in python -m")
     parser.add_argument("script")

@@ -1,22 +1,23 @@
-"""The table as a picture: rows are updates, columns micro-batches, colour is the weight against what it should be."""
+"""The table as a picture: rows are updates, columns micro-batches, the colour compares a weight with the right one."""
 
 import math
 
-from matplotlib import colormaps
-from matplotlib.colors import TwoSlopeNorm
+from matplotlib.colors import LinearSegmentedColormap, TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.pyplot import figure as new_figure
 
+from course_utils.plotting import COLORS
 from course_utils.watch.reading import Row, Table
 
 MOST = 24  # rows and columns that are drawn
+SHADES = LinearSegmentedColormap.from_list("weights", ["#542788", "white", COLORS["wrong"]])  # too little: purple
 
 
 def draw(table: Table) -> Figure:
-    """The weight of every micro-batch in every update, in the cell; green is too little, brown too much, white right.
+    """The weight of every micro-batch in every update: purple is too small, red too large, white right.
 
-    What a micro-batch should weigh is its share of the window's count, where the counts are known, else one part in as
-    many as the window has. The first 24 updates and micro-batches are drawn.
+    The right weight of a micro-batch is its share of the window's count where the counts are known, else 1 / (number of
+    micro-batches in the window). The first 24 updates and micro-batches are drawn.
     """
     rows = table.rows[:MOST]
     numbers = [each.number + i for row in rows for each in row.micro_batches for i in range(each.span)]
@@ -27,13 +28,12 @@ def draw(table: Table) -> Figure:
     axes.grid(False)
     axes.set_xlim(0.5, columns + 0.5)
     axes.set_ylim(len(rows) + 0.5, 0.5)
-    shade = colormaps["BrBG_r"]  # safe for colour-blind eyes
     for row in rows:
         for each, due in zip(row.micro_batches, due_weights(row), strict=True):
             off = math.log2(each.plain / due) if each.plain > 0 and due > 0 else -2
             off = max(-2.0, min(2.0, off))
             left = each.number - 0.5
-            axes.barh(row.number, each.span, 0.9, left, color=shade(colors(off)), edgecolor="#555555", linewidth=0.8)
+            axes.barh(row.number, each.span, 0.9, left, color=SHADES(colors(off)), edgecolor="#555555", linewidth=0.8)
             dark = abs(off) > 1.2
             axes.text(
                 left + each.span / 2,
@@ -44,7 +44,7 @@ def draw(table: Table) -> Figure:
                 fontsize=8,
                 color="white" if dark else "black",
             )
-    axes.set(xlabel="micro-batch (white: its share; green: too little; brown: too much)", ylabel="update")
+    axes.set(xlabel="micro-batch (weight white: right; purple: too small; red: too large)", ylabel="update")
     axes.set_title(f"{table.name}: weights")
     axes.locator_params(axis="both", integer=True, nbins=12)
     axes.text(columns + 0.7, 0.3, "sum", va="center", fontsize=8, clip_on=False)
@@ -54,7 +54,7 @@ def draw(table: Table) -> Figure:
 
 
 def due_weights(row: Row) -> list[float]:
-    """What each micro-batch of the row should weigh."""
+    """The right weight of each micro-batch of the row."""
     return row.due or [each.span / row.size for each in row.micro_batches]
 
 
@@ -73,6 +73,6 @@ def sentence(table: Table) -> str:
     unused = len({table.numbers[n] for n in table.unused})
     total = sum(len(row.micro_batches) for row in rows)
     return (
-        f"{table.name}, {updates}: {len(wrong)} of {total} weights are not what they should be, the weights of an "
-        f"update add up to {said}, and {unused} micro-batch{'es are' if unused != 1 else ' is'} in no update."
+        f"{table.name}, {updates}: {len(wrong)} of {total} weights are wrong, the weights of an update add up to "
+        f"{said}, and {unused} micro-batch{'es are' if unused != 1 else ' is'} in no update."
     )

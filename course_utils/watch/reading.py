@@ -19,39 +19,39 @@ FAULTS = {
     "another model": "what is trained is not the model that is watched",
     "tail dropped": "the last micro-batches of an epoch are in no update",
     "tail carried over": "the last micro-batches of an epoch are added to the next epoch's first update",
-    "tail under-weighted": "a short window is divided as if it were a whole one",
+    "tail under-weighted": "a short window is divided as if it were a full one",
     "first step alone": "the first update comes after one micro-batch, as with i % K == 0",
-    "counted on": "windows go over the end of an epoch",
-    "other K": "windows have another number of micro-batches than the loss is divided by, or than was said",
-    "step missed": "a window is longer than the others: the step at its end was missed",
+    "counted on": "a window contains micro-batches of two epochs",
+    "other K": "the number of micro-batches in a window is not what the loss is divided by, or not `steps`",
+    "step missed": "a window is longer than the others: a step is missing",
     "step too early": "a window is shorter than the others, and no epoch ends there",
-    "mean of means": "every micro-batch weighs the same, though they have different counts",
+    "mean of means": "all micro-batches of a window have the same weight, although their counts differ",
     "divided by 1, 2, 3": "the k-th micro-batch of a window is divided by k",
-    "uneven weights": "the micro-batches of a window weigh differently",
+    "uneven weights": "the weights of the micro-batches of a window are neither equal nor proportional to their counts",
     "not divided": "the means are not divided by the number of micro-batches",
     "divided twice": "the loss is divided by the count, and by the number of micro-batches as well",
-    "divided again": "what is in .grad already is divided again with each micro-batch",
+    "divided again": "the gradients already in .grad are divided again at each micro-batch",
     "summed, divided by K": "losses are summed over the samples and divided by the number of micro-batches",
     "summed": "losses are summed over the samples, and not divided",
     "no accumulation": "there is an update after every micro-batch, though the loss is divided",
-    "cleared too early": "gradients are cleared before they are used",
+    "cleared too early": "gradients are cleared inside a window",
     "cleared before the step": "gradients are cleared between backward() and step()",
     "never cleared": "gradients are never cleared",
-    "stepped each micro-batch": "there is a step after each micro-batch, while gradients go on growing",
+    "stepped each micro-batch": "there is a step after each micro-batch, although gradients accumulate",
     "in two updates": "a micro-batch is in more than one update",
-    "twice in one update": "the same micro-batch is more than once in an update",
-    "in no update": "a micro-batch's gradient is cleared without having been used",
+    "twice in one update": "the same micro-batch is in one update more than once",
+    "in no update": "the gradient of a micro-batch is cleared before a step uses it",
     "only every K-th": "most micro-batches have no backward()",
     "clipped each micro-batch": "gradients are clipped after each micro-batch",
-    "scaled after clipping": "gradients are clipped first, and divided afterwards",
-    "clipped after the step": "gradients are clipped where there are none: after a step, before the next backward()",
-    "schedule too long": "the length of the schedule is counted in micro-batches, and its steps in updates",
+    "scaled after clipping": "gradients are clipped before they are divided",
+    "clipped after the step": "gradients are clipped after a step and before the next backward(), which has no effect",
+    "schedule too long": "the length of the schedule is counted in micro-batches, but it steps once per update",
     "clipped before unscale_": "gradients are clipped while they are scaled by GradScaler",
-    "scheduler each micro-batch": "the scheduler steps for each micro-batch",
-    "16 bits": "gradients are added up in 16 bits",
-    "one parameter differs": "a parameter's gradient has another factor than the rest",
+    "scheduler each micro-batch": "the scheduler steps once per micro-batch",
+    "low precision": "gradients are accumulated in bfloat16 or float16",
+    "one parameter differs": "the gradient of a parameter is multiplied by another factor than the others",
     "step before backward": "there is a step between a forward pass and its backward()",
-    "not exchanged": "the ranks do not exchange gradients",
+    "not synchronized": "the gradients of the ranks are not synchronized",
 }
 
 
@@ -475,7 +475,9 @@ class _Judge:
             row for row in self.rows if any(self.backwards[n].stale for m in row.micro_batches for n in m.backwards)
         ]
         if rows or any(b.stale and not b.reached for b in self.backwards):  # which did not reach any: it failed
-            said = "a step comes between a forward pass and its backward(), before the last backward() of its window"
+            said = (
+                "a step comes between a forward pass and its backward(): the last backward() of the window is too late"
+            )
             self._say("step before backward", said, rows)
             return True
         return False
@@ -493,13 +495,13 @@ class _Judge:
         pairs = list(itertools.pairwise(sets))
         grows = [earlier < later for earlier, later in pairs]
         if all(grows):
-            said = "gradients are never cleared: each update has all micro-batches before it in it"
+            said = "gradients are never cleared: each update also contains the gradients of all earlier micro-batches"
             self._say("never cleared", said, rows)
         elif any(grows) and {len(later - earlier) for earlier, later in pairs} == {1}:
-            said = "there is a step after each micro-batch, while gradients go on growing until they are cleared"
+            said = "there is a step after each micro-batch, although gradients accumulate over several of them"
             self._say("stepped each micro-batch", said, rows)
         else:
-            said = f"{self._micro_batches(twice)} in more than one update: gradients were not cleared after the first"
+            said = f"{self._micro_batches(twice)} in more than one update: gradients are not cleared after the first"
             self._say("in two updates", said, rows)
         return True
 
@@ -512,15 +514,15 @@ class _Judge:
         unused = [n for n in self.table.unused if n <= last or not (self.recording.cut or self.recording.error)]
         empty = [row for row in self.rows if not row.micro_batches and row.lost]
         if empty:
-            said = "gradients are cleared between backward() and step(), so the step uses none"
+            said = "gradients are cleared between backward() and step(), so the step has none to use"
             self._say("cleared before the step", said, empty)
         early = {row.number: self._cleared_early(row) for row in self.rows if row.micro_batches}
         rows = [row for row in self.rows if early.get(row.number)]
         if rows and 2 * len(rows) >= len(early):
             lengths = {len(early[row.number]) + row.size for row in rows}
             part = "the last" if all(row.size == 1 for row in rows) else "a part"
-            of = f" of {lengths.pop()} micro-batches" if len(lengths) == 1 else ""
-            self._say("cleared too early", f"gradients are cleared too early: only {part}{of} is in the update", rows)
+            of = f"of {lengths.pop()} micro-batches" if len(lengths) == 1 else "of the window"
+            self._say("cleared too early", f"gradients are cleared too early: only {part} {of} is in the update", rows)
             self.odd_rows |= {row.number for row in rows}
             unused = [n for n in unused if not any(n in early[row.number] for row in rows)]
         unused = [n for n in unused if not any(n in row.lost for row in empty)]
@@ -528,16 +530,19 @@ class _Judge:
         others = [n for n in unused if n not in tails]
         if self.table.missing and not self._numbers("only every K-th"):
             found = self.table.missing
-            which = f"micro-batch {found[0]} has" if len(found) == 1 else f"micro-batches {listed(found)} have"
-            self._say("tail dropped", f"a short last window is dropped: {which} no backward()")
+            which = f"micro-batch {found[0]}" if len(found) == 1 else f"micro-batches {listed(found)}"
+            self._say("tail dropped", f"a short last window is dropped: there is no backward() for {which}")
         elif tails:
             if min(tails) > last:
-                said = f"{self._micro_batches(tails)} in no update: training ends before a step"
+                said = f"{self._micro_batches(tails)} in no update: training ends before the next step"
             else:
                 said = f"a short last window is dropped: {self._micro_batches(tails)} in no update"
             self._say("tail dropped", said)
         if others:
-            self._say("in no update", f"{self._micro_batches(others)} in no update: cleared before a step")
+            self._say(
+                "in no update",
+                f"{self._micro_batches(others)} in no update: gradients are cleared before a step uses them",
+            )
 
     def _cleared_early(self, row: Row) -> list[int]:
         """What was cleared between the update before and this one, of the epoch that this one begins in."""
@@ -559,7 +564,7 @@ class _Judge:
         firsts = [row for row in begins if row.size == 1 and self._next_is_whole(row)]
         firsts = [row for row in firsts if not self._ends_epoch(row)]
         if firsts and firsts[0] is rows[0] and k > 1:
-            said = "the first update comes after one micro-batch, as with i % K == 0"
+            said = "the first update comes after one micro-batch, as with i % K == 0 instead of (i + 1) % K == 0"
             self._say("first step alone", said, firsts)
             self.odd_rows |= {row.number for row in firsts}
         crossing = [row for row in rows if self._crosses(row)]
@@ -567,14 +572,14 @@ class _Judge:
         carried = [row for row in crossing if row not in counted]
         if carried:
             parts = {self._from_before(row) for row in carried}
-            amount = "micro-batches"
+            amount = "micro-batches are"
             if len(parts) == 1:
-                amount = "a micro-batch" if parts == {1} else f"{parts.pop()} micro-batches"
-            said = f"a short last window is left in .grad: {amount} of an epoch in the next epoch's first update"
+                amount = "micro-batch is" if parts == {1} else f"{parts.pop()} micro-batches are"
+            said = f"a short last window is left in .grad: its {amount} added to the next epoch's first update"
             self._say("tail carried over", said, carried)
             self.odd_rows |= {row.number for row in carried}
         if counted:
-            said = "the count of micro-batches runs on into the next epoch, so a window has parts of two epochs"
+            said = "the count of micro-batches goes on in the next epoch, so a window has micro-batches of two epochs"
             if self.given:
                 self._say("counted on", said, counted)
             else:
@@ -585,12 +590,12 @@ class _Judge:
             if row.number in self.odd_rows or self._crosses(row) or not regular:
                 continue
             if size > k:
-                self._add("step missed", f"an update has {size} micro-batches, not {k}: a step was missed", row)
+                self._add("step missed", f"an update has {size} micro-batches, not {k}: a step is missing", row)
             elif size < k and not self._ends_epoch(row) and self._knows_epochs() and k > 1:
                 begins_late = self._begins_epoch(row) and row is not rows[0]
-                why = "the count runs on from the epoch before" if begins_late else "no epoch ends there"
+                why = ": the count goes on from the epoch before" if begins_late else ", although no epoch ends there"
                 several = "micro-batch" if size == 1 else "micro-batches"
-                self._add("step too early", f"an update has {size} {several}, not {k}, and {why}", row)
+                self._add("step too early", f"an update has {size} {several}, not {k}{why}", row)
 
     def _other_k(self, rows: list[Row]) -> None:
         """Do the windows have another length than K, all of them?"""
@@ -601,7 +606,7 @@ class _Judge:
         others = [row for row in rows if row not in whole and not self._ends_epoch(row)]
         fitting = [row for row in whole if self._begins_epoch(row) and not self._ends_epoch(row)]
         if len(whole) > 1 and not others and fitting:
-            self._say("other K", f"its windows have {common} micro-batches, not {k}", whole)
+            self._say("other K", f"the windows have {common} micro-batches, not {k}", whole)
             self.steps = common
 
     def _add(self, kind: str, sentence: str, row: Row) -> None:
@@ -675,7 +680,7 @@ class _Judge:
                 factor = full / row.plain_total
                 for each in row.micro_batches:
                     each.plain *= factor
-            self._note(f"gradients are clipped to a norm of {norms[0]:.3g}, not by clip_grad_norm_")
+            self._note(f"gradients are clipped to a norm of {norms[0]:.3g}, without clip_grad_norm_")
 
     def _close(self, one: float, other: float) -> bool:
         return abs(one - other) <= self.tolerance * max(abs(one), abs(other))
@@ -697,26 +702,26 @@ class _Judge:
         if means:
             low, high = (f(count for row in means for count in row.counts) for f in (min, max))
             off = max(abs(1 / len(row.due) / share - 1) for row in means for share in row.due if share)
-            size = f"up to {off:.0%}" if off >= 0.01 else f"{off:.1%}"
+            size = f"{off:.0%}" if off >= 0.01 else f"{off:.1%}"
             said = (
-                f"a mean of means: each micro-batch weighs the same, with {low:g} to {high:g} {self.unit} ({size} off)"
+                f"a mean of means: the micro-batches of an update have the same weight, but {low:g} to {high:g} "
+                f"{self.unit} (relative error of a weight: up to {size})"
             )
             self._say("mean of means", said, means)
         if growing:
-            self._say("divided by 1, 2, 3", "the k-th micro-batch of a window is divided by k", growing)
+            said = "the k-th micro-batch of a window is divided by k, so the first has the largest weight"
+            self._say("divided by 1, 2, 3", said, growing)
         again = [row for row in uneven if self._is_divided_again(row)]
         if again:
-            said = "what is in .grad already is divided again with each micro-batch, so the first weigh least"
+            said = "what is already in .grad is divided again at each micro-batch, so the first has the smallest weight"
             self._say("divided again", said, again)
         rest = [row for row in uneven if row not in again]
         patterns = [[each.plain for each in row.micro_batches] for row in rest]
         alike = all(len(each) == len(patterns[0]) and all(map(self._close, each, patterns[0])) for each in patterns)
         if rest and (self.tasks or (len(rest) > 1 and len(rest) == len(rows) and alike and not self.given)):
-            self._note(
-                "the micro-batches of an update weigh differently, in each update alike: several losses, it seems"
-            )
+            self._note("the weights within an update differ, and are the same in each update: several losses, probably")
         elif rest and self.table.known and not self.several:
-            said = "the micro-batches of an update weigh differently, and not as their counts do"
+            said = f"the weights within an update are neither equal nor proportional to the number of {self.unit}"
             self._say("uneven weights", said, rest)
 
     def _is_divided_again(self, row: Row) -> bool:
@@ -734,36 +739,38 @@ class _Judge:
         alike = len(per_term) > 1 and all(self._close(each, per_term[0]) for each in per_term)
         losses = [loss for each in parts for n in each.backwards for loss in self.backwards[n].losses]
         sums = alike and all(loss.reduction == "sum" or loss.count == 1 for loss in losses)
+        add_up = f"the weights of an update add up to {middle:.3g}"
         if max(self.sizes) == 1:
             if not any(row.number in self.odd_rows for row in rows):
                 self._single(rows, middle, constant, sums)
         elif constant and abs(middle - 1) < 1e-2:
             self._short(rows, 1.0, alike)
         elif sums and self._close(per_term[0], 1) and not self._close(middle, k):
-            said = "losses are summed over the samples and not divided, so an update grows with its number of samples"
+            said = "losses are summed over the samples and not divided: the gradient grows with the number of samples"
             self._say("summed", said, rows) if given else self._note(said)
         elif sums and not self._close(per_term[0], 1) and self._is_a_number_of_micro_batches(1 / per_term[0]):
-            said = f"losses are summed over the samples and divided by {1 / per_term[0]:.0f}, not by their number"
+            number = f"{1 / per_term[0]:.0f}, not by the number of {self.unit}"
+            said = f"losses are summed over the samples and divided by {number}"
             self._say("summed, divided by K", said, rows)
         elif constant and all(self._close(each.plain, 1) for row in usual for each in row.micro_batches) and k > 1:
             # Two or three for a step, in turn with another optimizer's: a GAN's, of real and of made samples.
             adversaries = len(self.recording.steps) > 1 and k < 4 and not self.recording.loader_lengths and not given
             if self.tasks or adversaries:
-                self._note(f"an update has {k} backward(), each with weight 1: several losses, or not divided")
-            elif self.several and k in {d for loss in losses for d in loss.divisors}:
                 self._note(
-                    f"the weights of an update add up to {middle:.3g}: right if the loss has such a factor of its own"
+                    f"an update has {k} backward(), each of weight 1: several losses, or a missing division by {k}"
                 )
+            elif self.several and k in {d for loss in losses for d in loss.divisors}:
+                self._note(f"{add_up}: right only if the loss is meant to have this factor")
             else:
-                said = f"the losses are not divided: the weights of an update add up to {middle:.3g}, not 1"
+                said = f"the losses are not divided: {add_up}, not 1"
                 ones = [row for row in rows if row.size > 1 and all(self._close(m.plain, 1) for m in row.micro_batches)]
                 self._say("not divided", said, ones)
         elif constant and divisor and divisor != k and self._close(middle, k / divisor) and divisor != k * k:
-            said = f"the loss is divided by {divisor}, but an update has {k} micro-batches, with a sum of {middle:.3g}"
+            said = f"the loss is divided by {divisor}, but an update has {k} micro-batches: {add_up}"
             self._say("other K", said, usual)
             self._short(rows, middle, alike)
         elif constant and k > 1 and self._close(middle * k, 1) and (given or not self.several):
-            said = f"divided twice: the weights of an update add up to {middle:.3g}, one part in {k}"
+            said = f"divided twice: {add_up}, which is 1/{k}"
             self._say("divided twice", said, rows)
         elif given and not self.several:
             low, high = min(row.plain_total for row in usual), max(row.plain_total for row in usual)
@@ -771,10 +778,7 @@ class _Judge:
             self._short(rows, middle, alike)
         else:
             if constant:
-                said = (
-                    f"the weights of an update add up to {middle:.3g}: right if the loss has such a factor of its own"
-                )
-                self._note(said)
+                self._note(f"{add_up}: right only if the loss is meant to have this factor")
             elif not self.several:
                 low, high = min(row.plain_total for row in usual), max(row.plain_total for row in usual)
                 self._note(f"the weights of an update add up to {_between(low, high)}: updates are scaled differently")
@@ -796,15 +800,15 @@ class _Judge:
                 return  # an epoch has no more
             if any(self._has_all(self.backwards[row.micro_batches[0].backwards[0]], self.given) for row in rows):
                 return
-            rate = f", each of weight {middle:.3g}" if constant else ""
-            self._say("no accumulation", f"each micro-batch has its own update{rate}: nothing is accumulated", rows)
+            weight = f", of weight {middle:.3g}" if constant else ""
+            self._say("no accumulation", f"each micro-batch has its own update{weight}: nothing is accumulated", rows)
         elif divided and not self.several:
             said = f"the loss is divided by {divided}, but each micro-batch has its own update: nothing is accumulated"
             self._say("no accumulation", said, rows)
         elif sums:
-            self._note("losses are summed over the samples, so an update grows with its number of samples")
+            self._note("losses are summed over the samples: the gradient grows with the number of samples")
         elif constant and not self._close(middle, 1) and not self.several:
-            self._note(f"the loss has a constant factor of {middle:.3g}")
+            self._note(f"the loss is multiplied by a constant factor of {middle:.3g}")
 
     def _short(self, rows: list[Row], usual: float, by_term: bool) -> None:
         """Windows that are shorter than the others: do their weights add up to the same?"""
@@ -814,18 +818,21 @@ class _Judge:
         firsts = [row for row in low if row.number in self._numbers("first step alone")]
         tails = [row for row in low if row not in firsts]
         if firsts:
-            what = f"the first update, of one micro-batch, is divided by {self.steps} as well"
+            what = (
+                f"the first update has one micro-batch, which is divided by {self.steps} as well: it is under-weighted"
+            )
             self._say("tail under-weighted", what, firsts)
         if not tails:
             return
         totals = sorted(row.plain_total for row in tails)
         as_whole = all(self._close(row.plain_total * self.steps, usual * row.size) for row in tails)
         last = "short last window" if all(self._ends_epoch(row) for row in tails) else "short window"
-        by = f"by {self.steps}, " if self._close(usual, 1) else ""
-        how = f" is divided {by}as a whole one is, and" if as_whole else ""
+        by = f"by {self.steps} " if self._close(usual, 1) else ""
+        how = f"is divided {by}like a full one, so its weights" if as_whole else "has weights that"
         if not as_whole and by_term:
-            how = " is divided by the samples of a whole one, and"
-        said = f"a {last}{how} weighs {_between(totals[0], totals[-1])} instead of {usual:.3g}: it is under-weighted"
+            how = "is divided by the number of samples of a full one, so its weights"
+        sums = f"{_between(totals[0], totals[-1])}, not {usual:.3g}"
+        said = f"a {last} {how} add up to {sums}: it is under-weighted"
         self._say("tail under-weighted", said, tails)
 
     def _numbers(self, kind: str) -> tuple[int, ...]:
@@ -841,11 +848,11 @@ class _Judge:
             if not any(row.number in self.odd_rows for row in rows):
                 self._single(rows, 1 / divisor, True, False)
         elif divisor != k:
-            self._note(f"backward() gets the loss divided by {divisor}, and updates have {k} micro-batches")
+            self._note(f"the loss is divided by {divisor} before backward(), and updates have {k} micro-batches")
         else:
             short = [row for row in rows if row.size < k and row.number not in self.odd_rows]
             if short:
-                said = f"a short last window is divided by {k}, as a whole one is: it is under-weighted"
+                said = f"a short last window is divided by {k} like a full one: it is under-weighted"
                 self._say("tail under-weighted", said, short)
 
     # The rest
@@ -859,29 +866,31 @@ class _Judge:
             row.update.clips = [clip for clip in row.update.clips if clip[2] > before]
             rows += [row] if row.update.clips else []
         if late and not rows:
-            said = "gradients are clipped between a step and the next backward(): that has no effect"
+            said = "gradients are clipped between a step and the next backward(), which has no effect"
             self._say("clipped after the step", said, late)
         if not rows:
             return
         scaled = [row for row in rows if row.update.clip_scaled]
         if scaled:
-            said = "gradients are clipped while they are scaled by GradScaler: call scaler.unscale_(optimizer) before"
+            said = "gradients are clipped while they are scaled by GradScaler: call scaler.unscale_(optimizer) first"
             self._say("clipped before unscale_", said, scaled)
         later = [row for row in rows if self._is_scaled_after_clipping(row.update)]
         if later and not scaled:
-            said = "gradients are divided after they were clipped: the limit was compared with the sum"
+            said = (
+                "gradients are divided after they are clipped: max_norm is compared with the norm before the division"
+            )
             self._say("scaled after clipping", said, later)
         acted = [clip for row in rows for clip in row.update.clips if clip[1] > clip[0]]
         often = [row for row in rows if len({n for *_, n in row.update.clips}) > 1 and self._width(row) > 1]
         biting = [row for row in often if any(c[1] > c[0] and c[2] < row.update.after for c in row.update.clips)]
         biting = [row for row in biting if row.size > 1]
         if biting:
-            said = "gradients are clipped after each micro-batch, so what came first is clipped again and again"
+            said = "gradients are clipped after each micro-batch, so the first ones are clipped again and again"
             self._say("clipped each micro-batch", said, biting)
         if not acted:
             norm = max(clip[0] for row in rows for clip in row.update.clips)
             how = "clip_grad_norm_ is called after each micro-batch, but " if often else ""
-            self.table.unseen.append(f"the clipping: {how}none of the gradients was above {norm:g}")
+            self.table.unseen.append(f"clipping: {how}no gradient had a norm above {norm:g}")
 
     def _is_scaled_after_clipping(self, update: Update) -> bool:
         most, norm, after = update.clips[-1]
@@ -908,9 +917,13 @@ class _Judge:
         if often and len(often) > few:
             loaders = [loader for loader in self.recording.loader_lengths if loader > 1]
             if length and (abs(length - micro_batches) <= 1 or any(length % loader == 0 for loader in loaders)):
-                self._note("the scheduler steps for each micro-batch, and the length of its schedule counts them")
+                self._note(
+                    "the scheduler steps once per micro-batch, and the length of its schedule counts micro-batches, too"
+                )
             else:
-                said = "the scheduler steps for each micro-batch: too fast, unless its length counts micro-batches"
+                said = (
+                    "the scheduler steps once per micro-batch: too fast, unless its length is counted in micro-batches"
+                )
                 self._say("scheduler each micro-batch", said, often)
         elif self._is_too_long(length, micro_batches):
             said = (
@@ -931,7 +944,7 @@ class _Judge:
         accumulates = max(self.sizes) > 1
         if self.recording.model and steps.foreign == len(steps.parameters):
             kind = self.recording.model
-            said = f"what is trained is not the {kind} that is watched: the optimizer has other parameters"
+            said = f"the {kind} that is watched is not what is trained: the optimizer has other parameters"
             self._say("another model", said)
         odd: dict[str, list[Row]] = collections.defaultdict(list)
         for row in (row for row in rows if not row.update.by_hand):
@@ -939,56 +952,57 @@ class _Judge:
                 odd[name].append(row)
         if odd and len(odd) <= max(1, len(steps.parameters) // 2):
             name, where = next(iter(odd.items()))
-            more = f" and of {len(odd) - 1} more" if len(odd) > 1 else ""
+            more = f" (and of {len(odd) - 1} more)" if len(odd) > 1 else ""
             share = where[0].update.odd[name]
-            self._say(
-                "one parameter differs", f"the gradient of {name}{more} is {share:.3g} times that of the others", where
-            )
+            said = f"the gradient of {name}{more} is multiplied by {share:.3g}, compared with the other parameters"
+            self._say("one parameter differs", said, where)
         low = [row for row in rows if row.size > 1]
         low = [row for row in low if row.update.dtype in (torch.bfloat16, torch.float16) or row.update.rounded]
         if low and self.recording.world == 1:
-            kind = "float16, which keeps 11" if low[0].update.dtype == torch.float16 else "bfloat16, which keeps 8"
-            self._say("16 bits", f"gradients are added up in {kind} binary digits", low)
+            kind = "float16, which has 11" if low[0].update.dtype == torch.float16 else "bfloat16, which has 8"
+            self._say("low precision", f"gradients are accumulated in {kind} significant bits", low)
         same = [row for row in rows if row.update.alike]
         if same and accumulates:
             first = same[0].update.alike
             whose = [self.table.numbers[n] for n in first if n in self.table.numbers]
             if len(set(whose)) > 1:
-                said = f"a micro-batch comes twice in an update: the gradients of {listed(whose)} are the same"
+                said = f"a micro-batch is in one update twice: the gradients of {listed(whose)} have the same direction"
                 self._say("twice in one update", said, same)
         self._other_gradients(rows)
         if accumulates and self.recording.mixing:
             kind, name = self.recording.mixing[0]
             self._note(
-                f"{kind} in {name or 'the model'} sees micro-batches, not the large batch: that is another training"
+                f"{kind} in {name or 'the model'} uses statistics of a micro-batch, not of the large batch: "
+                "the training is another one"
             )
         losses = [loss for n in self.table.numbers for loss in self.backwards[n].losses[:1] if (loss.samples or 0) > 1]
         if accumulates and losses and all(loss.in_batch for loss in losses):
             self._note(
-                "each sample's loss is taken against the others of its micro-batch, it seems: no weights make "
-                "that the loss of the large batch"
+                "the loss of a sample seems to depend on the other samples of its micro-batch (a contrastive loss): no "
+                "weights make that the loss of the large batch"
             )
-        exchanges = [row.update.exchanges for row in rows]
-        if self.recording.world > 1 and not any(exchanges):
-            self._say("not exchanged", "the gradients of the ranks are not exchanged", rows)
-        elif accumulates and max(exchanges) > 1:
-            self._note(f"gradients are exchanged {max(exchanges)} times for an update; once is enough (no_sync)")
+        times = [row.update.synchronized for row in rows]
+        if self.recording.world > 1 and not any(times):
+            self._say(
+                "not synchronized", "the gradients of the ranks are not synchronized: there is no all-reduce", rows
+            )
+        elif accumulates and max(times) > 1:
+            self._note(f"gradients are synchronized {max(times)} times for an update; once is enough (no_sync)")
 
     def _other_gradients(self, rows: list[Row]) -> None:
         by_hand = [row for row in rows if row.update.by_hand]
         if by_hand:
-            self._note(f"gradients are put together by hand, also from earlier windows, in update{_plural(by_hand)}")
+            self._note(f"gradients are combined by hand, also from earlier windows, in update{_plural(by_hand)}")
         other = [row for row in rows if row.update.residual > 0.02 and not row.update.value_clips]
         before = [row for row in rows if BEFORE in row.update.factors]
         if before:
-            self._note(f"what was in .grad before the watch began is in update{_plural(before)}")
+            self._note(f"gradients from before the watch began are in update{_plural(before)}")
         if other:
             share = max(row.update.residual for row in other)
-            self._note(
-                f"up to {share:.0%} of the gradient comes from no backward() of its window, in update{_plural(other)}"
-            )
+            said = f"up to {share:.0%} of the gradient's norm comes from no backward() of the window"
+            self._note(f"{said}, in update{_plural(other)}")
         if any(row.update.value_clips for row in rows):
-            self._note("clip_grad_value_ changes gradients element by element: the weights shown are those without it")
+            self._note("clip_grad_value_ changes gradients element by element: the weights shown are those before it")
 
     def _every_kth(self) -> None:
         """Are there batches, or forward passes, without a backward()?"""
@@ -1005,7 +1019,7 @@ class _Judge:
             whole = any(self._has_all(b, k) for b in firsts)
             # Several forward passes for one backward() are usual, unless they are as many as the loss is divided by.
             if not whole and (alone if gaps is batches else k in (self.given, self.divisor)):
-                said = f"{k} {what} for each backward(): only one micro-batch in {k} trains"
+                said = f"{k} {what} for each backward(): only one micro-batch in {k} is trained on"
                 self._say("only every K-th", said, self.rows)
                 self.odd_rows |= {row.number for row in self.rows}
                 return
@@ -1025,19 +1039,19 @@ class _Judge:
         tail = {"tail dropped", "tail carried over", "tail under-weighted", "counted on"}
         if not kinds & tail and not any(row.size < self.steps for row in self.rows):
             ended = len(self._all_epochs()) > 1 or not self.recording.cut
-            why = "there was none" if ended else "no epoch has ended (--updates 0 lets the script run on)"
+            why = "there was none" if ended else "no epoch ended (--updates 0 runs the script to its end)"
             table.unseen.append(f"a short last window: {why}")
         counts = {each.count for row in self.rows for each in row.micro_batches}
         if None in counts or not table.known:
             table.unseen.append(
-                "what a micro-batch should weigh: the counts of this loss are not known (counts= tells them)"
+                "the right weights: what the mean of this loss divides by is not known (pass it as counts=)"
             )
         elif len(counts) == 1:
             table.unseen.append(f"a mean of means: all micro-batches have {counts.pop():g} {self.unit}")
         if len({b.epoch for b in self.backwards}) < 2 and not kinds & tail:
             known = self.recording.loader_lengths or self.given
             why = "there was one epoch" if known else "no DataLoader tells where an epoch ends"
-            table.unseen.append(f"what goes from one epoch to the next: {why}")
+            table.unseen.append(f"what carries over from one epoch to the next: {why}")
 
 
 def _between(low: float, high: float) -> str:

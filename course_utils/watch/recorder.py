@@ -79,7 +79,7 @@ class Update:
     after: int  # the last backward before the step
     epoch: int
     rounded: bool  # every element is a bfloat16 number, though the gradients are kept in a wider format
-    exchanges: int
+    synchronized: int  # how often .grad came to hold other ranks' gradients as well, since the update before
     by_hand: bool  # put together from earlier windows as well
     alike: list[int]  # backward() calls in it whose gradients have the same direction: the same data
     dtype: torch.dtype | None
@@ -181,7 +181,7 @@ class Recorder:
         self._mixed = False  # this update's gradient was put together from earlier windows as well
         self._captured = False  # gradients came by torch.autograd.grad since the last update
         self._closures = self._schedulers_deep = 0
-        self._exchanges = 0  # with other ranks, since the last update
+        self._synchronized = 0  # with other ranks, since the last update
         self._clips: dict[int, list] = collections.defaultdict(list)
         self._value_clips = collections.Counter()
         self._clip_scaled: set[int] = set()
@@ -286,8 +286,8 @@ class Recorder:
         def watched(*args: Any, **kwargs: Any) -> Any:
             return replacement(original, *args, **kwargs)
 
-        _exchange(original, watched)
-        self._undo.callback(_exchange, watched, original)
+        _replace_in_modules(original, watched)
+        self._undo.callback(_replace_in_modules, watched, original)
 
     # Parameters
 
@@ -404,7 +404,7 @@ class Recorder:
             if changed:
                 self._compare(left_out)
         if changed and self.recording.world > 1 and any(self._parameters[i].unexplained for i in places):
-            self._exchanges += 1  # what is in .grad is not this rank's alone
+            self._synchronized += 1  # what is in .grad is not this rank's alone
 
     def _compare(self, places: list[int]) -> bool:
         """Brings what is expected in .grad up to date; returns whether something else was there."""
@@ -652,14 +652,14 @@ class Recorder:
             after=last,
             epoch=self._epoch,
             rounded=early and len(factors) > 1 and bool(wide) and all(_are_bfloat16(grad) for grad in wide),
-            exchanges=self._exchanges,
+            synchronized=self._synchronized,
             by_hand=self._mixed,
             alike=self._alike([number for number in factors if number >= 0], given) if early else [],
             dtype=self._parameters[given[0]].tensor.grad.dtype if given else None,
             clip_scaled=id(optimizer) in self._clip_scaled,
         )
         self._clip_scaled.discard(id(optimizer))
-        self._scaled[id(optimizer)], self._exchanges, self._captured = False, 0, False
+        self._scaled[id(optimizer)], self._synchronized, self._captured = False, 0, False
         if self.recording.world > 1 and len(steps.updates) < KEPT:
             update.target = self._in_512([self._expected[i] for i in given])
             rows = np.zeros(SKETCH)
@@ -971,7 +971,7 @@ def _kinds_of(kind: type) -> Iterator[type]:
         yield from _kinds_of(child)
 
 
-def _exchange(old: Any, new: Any) -> None:
+def _replace_in_modules(old: Any, new: Any) -> None:
     for module in list(sys.modules.values()):
         names = getattr(module, "__dict__", None)
         if isinstance(names, dict):

@@ -1,4 +1,4 @@
-"""The context manager, and the report that is left when it ends."""
+"""The context manager `watch`, and its report."""
 
 import math
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ class View:
     tables: of type Table, their rows the updates.
     faults: what is wrong, of type Fault: a name, a sentence, and the updates it is seen in.
     notes: what is no fault, but should be known.
-    unseen: what the micro-batches that came could not have shown.
+    unseen: the faults that these micro-batches could not have shown.
     verdict: "right", "wrong" or "nothing seen".
     """
 
@@ -45,7 +45,8 @@ class View:
         stepped = any(table.rows or table.steps.skipped for table in self.tables)
         if recording.backwards and not stepped and not recording.cut and not recording.moved:
             count = len(recording.backwards)
-            found.append(Fault("no update", f"there is no update at all: {count} backward(), and no optimizer stepped"))
+            calls = f"{count} call{'s' * (count > 1)} of backward()"
+            found.append(Fault("no update", f"there is no update: {calls}, and no step of an optimizer"))
         return found
 
     @property
@@ -57,7 +58,7 @@ class View:
     def notes(self) -> list[str]:
         notes = list(dict.fromkeys(note for table in self.tables for note in table.notes))
         if self.recording.error:
-            notes.append(f"it stopped with {self.recording.error}")
+            notes.append(f"the code stopped with {self.recording.error}")
         return notes
 
     @property
@@ -86,7 +87,7 @@ class View:
         }[self.verdict]
         lines += [f"  - {sentence}" for sentence in self.sentences]
         lines += [f"  note: {note}" for note in self.notes]
-        return lines + [f"  not seen: {what}" for what in self.unseen]
+        return lines + [f"  not tested: {what}" for what in self.unseen]
 
     def show(self) -> None:
         """Shows below the cell, for each optimizer, the weights as a picture with its sentence: see `picture.draw`."""
@@ -108,7 +109,7 @@ class View:
 
 
 class Watched(View):
-    """What `watch` has seen: its View. Of several ranks, rank 0 has the views of `ranks`, and of all, `joined`."""
+    """What `watch` has seen: its View. With several ranks, rank 0 has a View of each in `ranks`, of all in `joined`."""
 
     _count = 0
 
@@ -130,7 +131,7 @@ class Watched(View):
             found = gather(self.recording, self._recorder.store, Watched._count)
             if len(found) > 1:
                 self.ranks = [View(each, self._steps, self._counts) for each in found]
-                if not any(fault.kind == "not exchanged" for each in self.ranks for fault in each.faults):
+                if not any(fault.kind == "not synchronized" for each in self.ranks for fault in each.faults):
                     self.joined = View(join(found), self._steps and self._steps * len(found), None)
         return self._recorder.has_enough(error)
 
@@ -167,13 +168,14 @@ def watch(
     counts: Sequence[float] | None = None,
     updates: int = 0,
 ) -> Watched:
-    """Watches the training inside `with watch(model) as seen:`, and leaves in `seen` what each micro-batch weighed.
+    """Watches the training inside `with watch(model) as seen:`, and leaves in `seen` the weight of each micro-batch.
+
+    The weight of a micro-batch in an update is the factor of its mean loss in the loss whose gradient the update used.
 
     Without `model` the parameters of every optimizer are watched. `steps` is the number of micro-batches that an
     update should have, if you want it compared. `counts` are those of an epoch's micro-batches in their order: what the
-    mean of a loss of your own divides by. After `updates` updates of each optimizer
-    the code inside is ended, without an error; 0 lets it run. Nothing that is computed changes, and nothing of PyTorch
-    stays patched.
+    mean of a loss of your own divides by. After `updates` updates of each optimizer the code inside is ended, without
+    an error; 0 lets it run. watch changes nothing that is computed, and leaves nothing of PyTorch patched.
 
     Raises TypeError or ValueError for arguments of another kind.
     """
@@ -193,18 +195,19 @@ def assert_right(seen: Watched) -> None:
 
 def _why_nothing(recording: Recording) -> str:
     if recording.moved and not recording.steps:
-        return "nothing seen: the parameters have changed, and not by an optimizer of torch.optim"
+        return "nothing seen: the parameters have changed, but not by an optimizer of torch.optim"
     if not recording.backwards and not recording.steps:
-        return "nothing seen: no optimizer of torch.optim, so no parameter is known; watch(model) would know them"
+        return "nothing seen: no optimizer of torch.optim tells the parameters; pass the model: watch(model)"
     if not recording.backwards:
         return "nothing seen: optimizers stepped, but no backward() reached their parameters"
-    return "nothing seen: backward() came, but no update of which the parts are known"
+    return "nothing seen: there are backward() calls, but no update that is known to use their gradients"
 
 
 def _lines(table: Table) -> list[str]:
-    """The table: of each update its micro-batches, their weights and the sum, also without clipping, the learning
-    rate, the gradient's norm before clipping and what it was clipped to, the steps of the scheduler and the exchanges
-    with other ranks since the update before, and the share of the gradient that no backward() of the window explains.
+    """The table. Of each update: its micro-batches, their weights and the sum of the weights, this sum without
+    clipping, the learning rate, the gradient's norm before clipping and after it; since the update before, the steps of
+    the scheduler, and how often gradients were synchronized with other ranks; and the share of the gradient's norm that
+    no backward() of the window explains.
     """
     lines = [f"{table.name}: {len(table.rows)} update{'s' * (len(table.rows) != 1)}, weights of {table.loss}"]
     cells = [
@@ -218,8 +221,8 @@ def _lines(table: Table) -> list[str]:
             "norm",
             "clipped to",
             "scheduler",
-            "exchanges",
-            "other",
+            "syncs",
+            "unexplained",
         ]
     ]
     faulty = {number for fault in table.faults if len(fault.updates) < len(table.rows) for number in fault.updates[:4]}
@@ -238,7 +241,7 @@ def _lines(table: Table) -> list[str]:
                 f"{row.norm_before:.3g}",
                 f"{update.norm:.3g}" if clipped else "",
                 str(len(update.scheduler_calls)) if update.scheduler_calls else "",
-                str(update.exchanges) if update.exchanges else "",
+                str(update.synchronized) if update.synchronized else "",
                 f"{update.residual:.0%}" if update.residual > 0.02 else "",
             ]
         )
