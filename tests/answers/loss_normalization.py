@@ -52,12 +52,12 @@ def factors(sizes, divided_by=1):
     return [divided_by / size for size in sizes]
 
 # %% factors, wrong: 1 over all samples
-# says: a small micro-batch counts as much as a large one
+# says: a small micro-batch weighs as much as a large one
 def factors(sizes, divided_by=1):
     return [divided_by / sum(sizes)] * len(sizes)
 
 # %% factors, wrong: turned over
-# says: the smallest micro-batch counts most
+# says: the smallest micro-batch weighs most
 def factors(sizes, divided_by=1):
     return [sum(sizes) / size for size in sizes]
 
@@ -357,7 +357,7 @@ def backward_over_tokens(model, window, ignore_index):
     return logged
 
 # %% backward_over_tokens, wrong: mean of means
-# says: a token of a short one counts more
+# says: a token of a short one weighs more
 def backward_over_tokens(model, window, ignore_index):
     mean_loss = 0.0
     for inputs, targets in window:
@@ -445,7 +445,7 @@ def backward_over_tokens(model, window, ignore_index):
     return mean_loss
 
 # %% backward_over_tokens, wrong: sums divided by the micro-batch's own tokens, and K
-# says: a token of a short one counts more
+# says: a token of a short one weighs more
 def backward_over_tokens(model, window, ignore_index):
     mean_loss = 0.0
     for inputs, targets in window:
@@ -469,7 +469,7 @@ def backward_over_tokens(model, window, ignore_index):
     return mean_loss
 
 # %% backward_over_tokens, wrong: ignore_index not handed on
-# says: is ignore_index handed on?
+# says: is ignore_index passed to cross_entropy?
 def backward_over_tokens(model, window, ignore_index):
     positions = sum(targets.numel() for _, targets in window)
     mean_loss = 0.0
@@ -482,7 +482,7 @@ def backward_over_tokens(model, window, ignore_index):
     return mean_loss
 
 # %% backward_over_tokens, wrong: -100, whatever ignore_index is
-# says: is ignore_index handed on?
+# says: is ignore_index passed to cross_entropy?
 def backward_over_tokens(model, window, ignore_index):
     tokens = sum((targets != -100).sum() for _, targets in window)
     mean_loss = 0.0
@@ -836,79 +836,79 @@ def backward_with_class_weights(model, window, class_weights):
         loss = cross_entropy(model(inputs), targets, weight=class_weights, reduction="sum")
         (loss / 14.8).backward()
 
-# %% mended_settings, right: a list, with the inverse
-def mended_settings(lr, weight_decay, max_norm, factor):
+# %% equivalent_settings, right: a list, with the inverse
+def equivalent_settings(lr, weight_decay, max_norm, factor):
     inverse = 1 / factor
     return [inverse * lr, weight_decay / inverse, max_norm / inverse]
 
-# %% mended_settings, right: a tensor
-def mended_settings(lr, weight_decay, max_norm, factor):
+# %% equivalent_settings, right: a tensor
+def equivalent_settings(lr, weight_decay, max_norm, factor):
     lr_now = torch.tensor(lr) / factor
     decay_per_step = lr * weight_decay
     return torch.stack([lr_now, decay_per_step / lr_now, torch.tensor(max_norm * factor)])
 
-# %% mended_settings, wrong: nothing
+# %% equivalent_settings, wrong: nothing
 # says: nothing is changed
-def mended_settings(lr, weight_decay, max_norm, factor):
+def equivalent_settings(lr, weight_decay, max_norm, factor):
     return lr, weight_decay, max_norm
 
-# %% mended_settings, wrong: the learning rate alone
+# %% equivalent_settings, wrong: the learning rate alone
 # says: only the learning rate
-def mended_settings(lr, weight_decay, max_norm, factor):
+def equivalent_settings(lr, weight_decay, max_norm, factor):
     return lr / factor, weight_decay, max_norm
 
-# %% mended_settings, wrong: weight decay as before
+# %% equivalent_settings, wrong: weight decay as before
 # says: weights decay too slowly
-def mended_settings(lr, weight_decay, max_norm, factor):
+def equivalent_settings(lr, weight_decay, max_norm, factor):
     return lr / factor, weight_decay, max_norm * factor
 
-# %% mended_settings, wrong: the norm as before
-# says: clipping cuts the larger gradients too short
-def mended_settings(lr, weight_decay, max_norm, factor):
+# %% equivalent_settings, wrong: the norm as before
+# says: clipping scales the larger gradients down too far
+def equivalent_settings(lr, weight_decay, max_norm, factor):
     return lr / factor, weight_decay * factor, max_norm
 
-# %% mended_settings, wrong: weight decay the wrong way
+# %% equivalent_settings, wrong: weight decay the wrong way
 # says: weight decay is changed the wrong way
-def mended_settings(lr, weight_decay, max_norm, factor):
+def equivalent_settings(lr, weight_decay, max_norm, factor):
     return lr / factor, weight_decay / factor, max_norm * factor
 
-# %% mended_settings, wrong: the norm the wrong way
+# %% equivalent_settings, wrong: the norm the wrong way
 # says: the norm is changed the wrong way
-def mended_settings(lr, weight_decay, max_norm, factor):
+def equivalent_settings(lr, weight_decay, max_norm, factor):
     return lr / factor, weight_decay * factor, max_norm / factor
 
-# %% mended_settings, wrong: all divided
+# %% equivalent_settings, wrong: all divided
 # says: everything is divided
-def mended_settings(lr, weight_decay, max_norm, factor):
+def equivalent_settings(lr, weight_decay, max_norm, factor):
     return lr / factor, weight_decay / factor, max_norm / factor
 
-# %% mended_settings, wrong: all multiplied
+# %% equivalent_settings, wrong: all multiplied
 # says: everything is multiplied
-def mended_settings(lr, weight_decay, max_norm, factor):
+def equivalent_settings(lr, weight_decay, max_norm, factor):
     return lr * factor, weight_decay * factor, max_norm * factor
 
-# %% mended_settings, wrong: the learning rate as before
+# %% equivalent_settings, wrong: the learning rate as before
 # says: the steps are too long
-def mended_settings(lr, weight_decay, max_norm, factor):
+def equivalent_settings(lr, weight_decay, max_norm, factor):
     return lr, weight_decay * factor, max_norm * factor
 
-# %% mended_settings, wrong: one number
+# %% equivalent_settings, wrong: one number
 # says: expected a list of 3
-def mended_settings(lr, weight_decay, max_norm, factor):
+def equivalent_settings(lr, weight_decay, max_norm, factor):
     return lr / factor
 
-# %% mended_settings, wrong: the visible numbers
+# %% equivalent_settings, wrong: the visible numbers
 # says: settings for gradients half as large
-def mended_settings(lr, weight_decay, max_norm, factor):
+def equivalent_settings(lr, weight_decay, max_norm, factor):
     return 0.1, 0.4, 2.0
 
-# %% mended_settings, wrong: returns nothing
+# %% equivalent_settings, wrong: returns nothing
 # says: is a return missing?
-def mended_settings(lr, weight_decay, max_norm, factor):
+def equivalent_settings(lr, weight_decay, max_norm, factor):
     lr, weight_decay, max_norm = lr / factor, weight_decay * factor, max_norm * factor
 
-# %% mended_settings, wrong: a factor above 1 only
+# %% equivalent_settings, wrong: a factor above 1 only
 # says: this gradient is too small
-def mended_settings(lr, weight_decay, max_norm, factor):
+def equivalent_settings(lr, weight_decay, max_norm, factor):
     factor = max(factor, 1 / factor)
     return lr / factor, weight_decay * factor, max_norm * factor
