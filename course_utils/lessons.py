@@ -1,4 +1,4 @@
-"""What the lessons say of themselves: the map of lessons, and the ledger of claims that they tested."""
+"""The map of lessons, and the ledger of the claims that they tested, both read from the lessons."""
 
 import json
 import os
@@ -13,52 +13,52 @@ from course_utils.arguments import instance_of
 #: The claims that the lessons test, as they circulate in tutorials, forums and lecture notes.
 CLAIMS = {
     "C01": "A larger batch trains more stably, and better.",
-    "C02": "Batches of 8 to 32 are usual; large inputs force 2 to 4.",
-    "C03": "The five steps of a training loop must stand in their order.",
-    "C04": "Not clearing for K micro-batches, then stepping, is like a batch K times as large.",
+    "C02": "Batch sizes of 8 to 32 are usual; large inputs allow only 2 to 4.",
+    "C03": "The five lines of a training loop must stand in one fixed order.",
+    "C04": "One step after every K micro-batches, with gradients cleared only then, is like a batch K times as large.",
     "C05": "The loss must be divided by K, the number of micro-batches.",
-    "C06": "Evaluate every n batches, inside the branch that steps.",
+    "C06": "Evaluate every n micro-batches, inside the branch that calls step().",
     "C07": "Accumulation gives much better models than the small batch.",
-    "C08": "A batch of N = K · M samples is K micro-batches of M and one update.",
-    "C09": "Optimizers with a history need care under accumulation.",
-    "C10": "A momentum that is updated at every micro-batch is wrong.",
+    "C08": "A batch of N = K · M samples equals K micro-batches of M samples and one update.",
+    "C09": "Optimizers with state, such as momentum, need care under accumulation.",
+    "C10": "To update the momentum at every micro-batch is wrong.",
     "C11": "Accumulate the sum of the gradients, then update the momentum once.",
-    "C12": "Adam's moments, updated at every micro-batch, are biased.",
+    "C12": "Adam's moments are biased if they are updated at every micro-batch.",
     "C13": "A second moment from the square of the accumulated gradient has an error.",
     "C14": "v ← β₂ᴷ v + (1 − β₂) Σ g² is more accurate.",
     "C15": "Frameworks divide the loss by K and update the optimizer's state once.",
-    "C16": "With a batch K times as large, the learning rate grows by K, or by √K.",
+    "C16": "With a batch K times as large, the learning rate must be multiplied by K, or by √K.",
     "C17": "BatchNorm still sees micro-batches; GroupNorm helps.",
-    "C18": "Accumulation lowers the variance of the gradient.",
+    "C18": "Accumulation reduces the variance of the gradient.",
     "C19": "Clear the gradients after the update.",
-    "C20": "An epoch has N/b iterations, and its time follows.",
-    "C21": "Losses are averaged over a batch, so small batches oscillate.",
-    "C22": "A huge batch makes consecutive gradients alike, and ends in a local minimum.",
-    "C23": "Large batches save time, until loading dominates.",
-    "C24": "Batch 1 explodes at learning rate 0.02: small batches need small rates.",
-    "C25": "Batches of 6 to 60 reach 98 % on MNIST soonest, batch 1 never, larger ones later.",
+    "C20": "An epoch has N/b iterations, and its time is proportional to their number.",
+    "C21": "The loss is averaged over a batch, so it oscillates if batches are small.",
+    "C22": "With a huge batch consecutive gradients are alike, and training ends in a local minimum.",
+    "C23": "Large batches save time, until data loading dominates.",
+    "C24": "Batch size 1 diverges at learning rate 0.02: small batches need small learning rates.",
+    "C25": "Batch sizes 6 to 60 reach 98 % on MNIST soonest, batch size 1 never, larger ones later.",
     "C26": "A learning rate should be large first and small later.",
-    "C27": "ReduceLROnPlateau: mode, factor, patience, threshold, threshold_mode, cooldown, min_lr, eps, verbose.",
+    "C27": "ReduceLROnPlateau takes mode, factor, patience, threshold, threshold_mode, cooldown, min_lr, eps, verbose.",
     "C28": "Call scheduler.step(metric) after the validation.",
-    "C29": "Other schedulers lower the rate by a plan: StepLR, CosineAnnealingLR, OneCycleLR, ...",
+    "C29": "Other schedulers change the learning rate by a fixed plan: StepLR, CosineAnnealingLR, OneCycleLR, ...",
     "C30": "The optimizer minimizes the loss.",
     "C31": "Gradients are kept because PyTorch's graph is dynamic; backward() and step() are independent.",
     "C32": "zero_grad() must stand before backward().",
     "C33": "non_blocking=True makes copies to the device faster.",
-    "C34": "K = 8 is a batch 8 times as large, so raise the rate.",
-    "C35": "Not even one sample may fit.",
-    "C36": "Gradients live in parameter.grad until somebody clears them.",
+    "C34": "K = 8 is a batch 8 times as large, so raise the learning rate.",
+    "C35": "It can happen that not even one sample fits into memory.",
+    "C36": "Gradients stay in parameter.grad until they are cleared.",
     "C37": "model.zero_grad() and optimizer.zero_grad() are the same.",
     "C38": "Checkpointing trades time for memory.",
     "C39": "DataParallel is one line, and its first GPU fills up.",
-    "C40": "Computing the loss on each device balances it.",
-    "C41": "Accumulation made my results worse, because the rate was still the small batch's.",
+    "C40": "Computing the loss on each device balances their memory.",
+    "C41": "Accumulation made my results worse, because the learning rate was still the small batch's.",
 }
 ROW = re.compile(r"^\| (C\d\d) \|.*\|$", re.MULTILINE)
 
 
 class Lesson(NamedTuple):
-    """A lesson as it stands on disk. `claims` maps C-numbers to the rows of its table of claims."""
+    """A lesson, as its file says. `claims` maps the numbers of claims (C01, ...) to the rows of its table of claims."""
 
     path: Path
     title: str
