@@ -257,18 +257,26 @@ def test_without_doubling_all_rules_are_the_small_batch():
     assert len(losses) == 4 and len(set(losses)) == 1
 
 
+@pytest.mark.parametrize(("values", "arrows"), [((4, 0.02, 1.0), ""), ((3, 0.3, 1.0), "^"), ((4, 0.02, 0.0), "vv")])
+def test_an_arrow_shows_where_a_curve_leaves_the_picture(values, arrows):
+    [axes] = scaling.draw_noisy_quadratic(*values)[0].axes
+    found = [line for line in axes.lines if line.get_marker() in ("^", "v")]
+    assert "".join(line.get_marker() for line in found) == arrows
+    assert all(0 < line.get_xdata()[0] <= scaling.SMALL_UPDATES for line in found)
+
+
 @pytest.mark.parametrize("options", [{}, {"patience": 0, "cooldown": 3}, {"mode": "max"}, {"threshold_mode": "abs"}])
 def test_the_plateau_simulator_is_pytorchs_scheduler(options):
-    losses, rates = scheduling.simulate(0.3, **options)
+    losses, learning_rates = scheduling.simulate(0.3, **options)
     after = [step.lr for step in plateau_trace(losses, lr=0.5, **options)]
-    assert rates == [0.5, *after[:-1]]
+    assert learning_rates == [0.5, *after[:-1]]
 
 
-def test_a_lower_rate_has_a_lower_floor():
-    floors = {rate: scheduling.simulate(0.0, lr=rate, patience=scheduling.EPOCHS)[0][-1] for rate in (0.5, 0.1)}
+def test_a_smaller_learning_rate_has_a_lower_floor():
+    floors = {lr: scheduling.simulate(0.0, lr=lr, patience=scheduling.EPOCHS)[0][-1] for lr in (0.5, 0.1)}
     assert floors[0.1] < 0.2 * floors[0.5]
     explorer = explorers.plateau()
-    assert "the rate falls after epoch" in explorer.sentence.value
+    assert "the learning rate is reduced after epoch" in explorer.sentence.value
     explorer.controls["eps"].value = 0.1
     assert explorer.sentence.value.count(",") > 8 and "eps 0.1" in explorer.sentence.value
 

@@ -1,8 +1,12 @@
 """Lesson 09: a parabola with noisy gradients, on which every rule for the learning rate can be computed."""
 
 import functools
+import itertools
+import math
+from typing import Any
 
 import ipywidgets as widgets
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from course_utils.arguments import integer, real_number
@@ -12,15 +16,16 @@ from course_utils.plotting import COLORS
 from course_utils.schedules import POWERS, scaled_lr
 
 SMALL_UPDATES = 512  # of the small batch; a batch k times as large makes 1/k of them
-RULE_COLORS = {"none": "wrong", "sqrt": "weight", "linear": "right"}
+RULE_COLORS = {"none": "first", "sqrt": "second", "linear": "third"}
+LOWEST, HIGHEST = 1e-4, 10.0  # the losses that the picture shows
 
 
 def noisy_quadratic() -> Explorer:
     """Which rule follows the small batch, on the loss w²/2 with noise in the gradient?"""
     return Explorer(
         draw_noisy_quadratic,
-        doublings=slider(widgets.IntSlider, "doublings of k", 4, 0, 8, 1),
-        learning_rate=slider(widgets.FloatLogSlider, "small batch's rate", 0.02, -3, -0.5, 0.25),
+        doublings=slider(widgets.IntSlider, "batch doublings", 4, 0, 8, 1),
+        learning_rate=slider(widgets.FloatLogSlider, "learning rate", 0.02, -3, -0.5, 0.25),
         noise=slider(widgets.FloatSlider, "gradient noise", 1.0, 0.0, 3.0, 0.25),
     )
 
@@ -41,28 +46,35 @@ def expected_losses(learning_rate: float, noise: float, k: float, updates: int) 
 
 @functools.cache
 def _stage() -> Stage:
-    stage = Stage(figsize=(6.5, 3.4))
-    stage.subplots_adjust(0.1, 0.15, 0.8, 0.9)
+    stage = Stage(figsize=(7, 3.6))
+    stage.subplots_adjust(0.1, 0.14, 0.7, 0.95)
     axes = stage.subplots()
-    axes.text(SMALL_UPDATES + 8, 0.92, "small batch", color=COLORS["reference"], fontsize=9)
-    for row, rule in enumerate(POWERS):
-        axes.text(SMALL_UPDATES + 8, 0.8 - 0.12 * row, rule, color=COLORS[RULE_COLORS[rule]], fontsize=9)
-    axes.set(xlim=(0, SMALL_UPDATES), ylim=(0, 1), xticks=[0, 256, 512], yticks=[0, 0.5, 1], ylabel="expected loss")
-    axes.set_xlabel("small batches seen")
+    dash = {"transform": axes.transAxes, "fontsize": 14, "weight": "bold", "va": "center"}
+    for name, color in {"small batch": "reference", **RULE_COLORS}.items():
+        axes.text(1.03, _height(name), "—", color=COLORS[color], **dash)
+    axes.text(1.03, 0.98, "loss at the end", transform=axes.transAxes, fontsize=9, va="center")
+    axes.set(xlim=(0, SMALL_UPDATES), xticks=[0, 128, 256, 384, 512], xlabel="samples seen, in small batches")
+    axes.set(ylim=(LOWEST, HIGHEST), yscale="log", ylabel="expected loss")
+    axes.minorticks_off()
     return stage
+
+
+def _height(name: str) -> float:
+    """Where the name of a curve stands, from 0 to 1."""
+    return 0.88 - 0.1 * ("small batch", *POWERS).index(name)
 
 
 def draw_noisy_quadratic(doublings: int, learning_rate: float, noise: float) -> tuple[Figure, str]:
     """The expected loss by samples seen, for the small batch and for one 2^doublings times as large by each rule."""
     k = 2**doublings
-    small = expected_losses(learning_rate, noise, 1, SMALL_UPDATES)
     stage = _stage().empty()
     [axes] = stage.axes
-    axes.plot(range(SMALL_UPDATES + 1), _shown(small), "--", color=COLORS["reference"])
+    small = expected_losses(learning_rate, noise, 1, SMALL_UPDATES)
+    _plot(axes, "small batch", small, 1, linestyle="--", color=COLORS["reference"])
     ends = {}
     for rule in POWERS:
         losses = expected_losses(scaled_lr(learning_rate, k, rule), noise, k, SMALL_UPDATES // k)
-        axes.plot(range(0, SMALL_UPDATES + 1, k), _shown(losses), ".-", color=COLORS[RULE_COLORS[rule]], markersize=3)
+        _plot(axes, rule, losses, k, marker=".", markersize=4, color=COLORS[RULE_COLORS[rule]])
         ends[rule] = losses[-1]
     found = ", ".join(f"{rule} {loss:.3g}" for rule, loss in ends.items())
     sentence = (
@@ -72,5 +84,13 @@ def draw_noisy_quadratic(doublings: int, learning_rate: float, noise: float) -> 
     return stage, sentence
 
 
-def _shown(losses: list[float]) -> list[float]:
-    return [min(loss, 2.0) for loss in losses]  # what explodes leaves the picture
+def _plot(axes: Axes, name: str, losses: list[float], k: int, **style: Any) -> None:
+    """One curve, its last loss beside its name, and an arrow at the edge where it leaves the picture."""
+    places, logs = range(0, SMALL_UPDATES + 1, k), [math.log10(max(loss, 1e-300)) for loss in losses]
+    axes.plot(places, [10**log for log in logs], **style)
+    axes.text(1.08, _height(name), f"{name}: {losses[-1]:.3g}", transform=axes.transAxes, fontsize=9, va="center")
+    for (place, before), (_, after) in itertools.pairwise(zip(places, logs, strict=True)):
+        for edge, arrow in ((LOWEST, "v"), (HIGHEST, "^")):
+            share = (math.log10(edge) - before) / ((after - before) or math.inf)
+            if 0 < share <= 1 and LOWEST <= 10**before <= HIGHEST:
+                axes.plot([place + share * k], [edge], arrow, color=style["color"], markersize=9, clip_on=False)
