@@ -1,4 +1,4 @@
-"""Gradient accumulation by windows: the micro-batches of one update are gathered before the first backward."""
+"""Gradient accumulation by windows: the micro-batches of an update are collected before the first backward()."""
 
 import itertools
 import math
@@ -16,11 +16,11 @@ MicroBatch = TypeVar("MicroBatch")
 
 
 def windows(loader: Iterable[MicroBatch], steps: int) -> Iterator[list[MicroBatch]]:
-    """The micro-batches of `loader` in lists of `steps`, the last list as short as it is.
+    """Yields the micro-batches of `loader` in lists of `steps`; the last list may be shorter.
 
-    The loader needs no length. What waits in a window is its inputs, not activations: move them to a device one
-    micro-batch at a time, as `backward` does. Raises ValueError if `steps` is not a positive integer, and, when it is
-    iterated, if the loader gives nothing.
+    The loader needs no length. A window holds inputs and targets, and no activations: move one micro-batch at a time
+    to the device, as `backward` does. Raises ValueError if `steps` is not a positive integer, and, when it is iterated,
+    if the loader is empty.
     """
     return _windows(iterator("loader", loader), positive_integer("steps", steps))
 
@@ -36,11 +36,11 @@ def _windows(micro_batches: Iterator[MicroBatch], steps: int) -> Iterator[list[M
 
 @dataclass(frozen=True)
 class MeanLoss:
-    """A loss that is a mean, as the two numbers it is made of, so that it can be added up over micro-batches.
+    """A loss that is a mean, split into a sum and a count, so that it can be accumulated over micro-batches.
 
-    `total(outputs, targets)` is the sum of the terms, a scalar; `count(targets)` is what the mean divides by. A loss
-    for which these two do not exist, such as a contrastive one, in which each sample is compared with all others of
-    its batch, is not the mean of its micro-batches' losses, and no accumulation makes it so.
+    `total(outputs, targets)` is the sum of the terms, a scalar; `count(targets)` is what the mean divides by. A
+    contrastive loss, which compares each sample with all others of its batch, has no such parts: it is not a mean of
+    its micro-batches' losses, however these are weighted.
     """
 
     total: Callable[[Tensor, Tensor], Tensor]
@@ -53,12 +53,12 @@ class MeanLoss:
 def cross_entropy_mean(
     weight: Tensor | None = None, ignore_index: int = -100, label_smoothing: float = 0.0
 ) -> MeanLoss:
-    """torch.nn.functional.cross_entropy with reduction="mean", which divides by the weights of the counted targets.
+    """torch.nn.functional.cross_entropy with reduction="mean", which divides by the sum of the targets' class weights.
 
-    Outputs are logits of shape (samples, classes) or (samples, classes, ...), targets class numbers of shape
-    (samples) or (samples, ...); a probability for each class, which PyTorch takes as well, would need another count,
-    and is a TypeError. Raises ValueError unless the class weights are finite, at least 0 and not all 0,
-    `ignore_index` is an integer, and `label_smoothing` is in [0, 1].
+    Targets equal to `ignore_index` are left out, in the sum and in the count. Outputs are logits of shape (samples,
+    classes) or (samples, classes, ...), targets class numbers of shape (samples) or (samples, ...). Class probabilities
+    as targets would need another count, and raise TypeError. Raises ValueError unless the class weights are finite, at
+    least 0 and not all 0, `ignore_index` is an integer, and `label_smoothing` is in [0, 1].
     """
     instance_of(Tensor | None, weight=weight)
     if weight is not None and not (weight.dim() == 1 and 0 < weight.sum() < math.inf and weight.min() >= 0):
@@ -87,7 +87,7 @@ _CROSS_ENTROPY = cross_entropy_mean()
 def mean_squared_error() -> MeanLoss:
     """torch.nn.functional.mse_loss with reduction="mean", which divides by the number of elements.
 
-    `total` raises ValueError unless outputs and targets have the same shape: PyTorch would repeat the smaller one.
+    `total` raises ValueError unless outputs and targets have the same shape: PyTorch would broadcast them.
     """
 
     def total(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -109,13 +109,13 @@ def backward(
 ) -> Tensor:
     """Adds the gradient of the window's mean loss to `.grad`, one micro-batch at a time, and returns that mean loss.
 
-    Each micro-batch weighs as many counted targets as it has, so a short last window, uneven micro-batches, ignored
-    targets and class weights need no care. `model` may be a function that calls one; `loss` is cross_entropy_mean()
-    unless given; `scale` is a GradScaler's method of that name; `device` is where each micro-batch is moved when its
-    turn comes.
+    Each micro-batch is weighted by its count (see MeanLoss), so the result is right for a short last window, for
+    micro-batches of different sizes, for ignored targets and for class weights. `model` may be a function that calls
+    one; `loss` is cross_entropy_mean() unless given; `scale` is a GradScaler's method of that name; `device` is where
+    each micro-batch is moved just before its forward pass.
 
-    Raises ValueError if the window is empty or no target in it counts, before any backward, and FloatingPointError if
-    the mean loss is not finite, before you call step(): parameters are never touched here.
+    Raises ValueError, before any backward(), if the window is empty or all its targets are ignored, and
+    FloatingPointError if the mean loss is not finite: then do not call step(). Parameters are not changed here.
     """
     instance_of(Callable, model=model)
     instance_of(MeanLoss | None, loss=loss)
@@ -125,7 +125,8 @@ def backward(
     divisor = sum(loss.count(targets) for _, targets in window)
     if not divisor > 0:
         raise ValueError(
-            f"no target in the window of {len(window)} micro-batches counts, so its mean loss is undefined"
+            f"the mean loss of the window is undefined: all targets of its {len(window)} micro-batches are ignored, or "
+            "have class weight 0"
         )
     shares = []
     for inputs, targets in window:

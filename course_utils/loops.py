@@ -1,4 +1,4 @@
-"""Gradient accumulation, right and in ways people get it wrong, as plans to run and to measure."""
+"""Gradient accumulation, done right and with common mistakes, as plans that can be run and measured."""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -12,8 +12,8 @@ from torch.optim import Optimizer
 from course_utils.accumulation import MeanLoss
 from course_utils.arguments import instance_of, iterator, one_of, pairs, positive_integer, real_number
 
-#: What the summed loss of a micro-batch is multiplied with, from: its count, the counts of the window's micro-batches,
-#: and K. The count is what its mean divides by: samples, weights or tokens.
+#: By the name of a divisor: the factor of a micro-batch's summed loss, computed from its count, the counts of all
+#: micro-batches of its window, and K. The count is what the mean divides by: samples, class weights or tokens.
 DIVISORS: dict[str, Callable[[float, list[float], int], float]] = {
     "the window's count": lambda count, window, steps: 1 / sum(window),
     "K": lambda count, window, steps: 1 / (count * steps),
@@ -21,7 +21,7 @@ DIVISORS: dict[str, Callable[[float, list[float], int], float]] = {
     "nothing, means": lambda count, window, steps: 1 / count,
 }
 
-#: What each part of a Loop may be; the first is right.
+#: The allowed values of each part of a Loop; the first one is right.
 PARTS = {
     "divisor": tuple(DIVISORS),
     "tail": ("stepped", "left in .grad"),
@@ -31,12 +31,12 @@ PARTS = {
 
 @dataclass(frozen=True)
 class Loop:
-    """A way to accumulate gradients; as it stands here, the right one, and each other value is a mistake.
+    """A way to accumulate gradients. The defaults are right; every other value is a mistake.
 
     divisor: what the loss of a micro-batch is divided by, one of DIVISORS.
-    tail: what becomes of a last window with fewer than K micro-batches: "stepped", or "left in .grad" for the next
-    epoch's first window.
-    cleared: "each window" or "never".
+    tail: what happens to a last window with fewer than K micro-batches: it is "stepped", or "left in .grad", where it
+    is added to the first window of the next epoch.
+    cleared: when gradients are cleared, "each window" or "never".
 
     Raises ValueError for any other value.
     """
@@ -50,13 +50,18 @@ class Loop:
             one_of(name, getattr(self, name), allowed)
 
 
-#: What tutorials pass on: loss / K, and after every K-th micro-batch a step, then zero_grad.
+#: The loop of most tutorials: loss / K, and after every K-th micro-batch step() and zero_grad().
 MODULO = Loop(divisor="K", tail="left in .grad")
 WINDOW_FIRST = Loop()
 
 
 class Turn(NamedTuple):
-    """What a loop does with one micro-batch: clear before it? the factor of its summed loss; step after it?"""
+    """What a loop does with one micro-batch.
+
+    clear: are gradients cleared before it?
+    factor: what its summed loss is multiplied by.
+    step: does step() follow?
+    """
 
     clear: bool
     factor: float
@@ -64,7 +69,7 @@ class Turn(NamedTuple):
 
 
 def plan(loop: Loop, counts: Sequence[float], steps: int, epochs: int = 1) -> list[Turn]:
-    """What `loop` does with micro-batches of these counts, in `epochs` passes over them.
+    """What `loop` does with micro-batches that have these `counts`, in `epochs` passes over them.
 
     Raises ValueError if there are no counts, one is not above 0, or another number is not a positive integer.
     """
@@ -96,7 +101,7 @@ def run(
     micro_batches: Sequence[tuple[Tensor, Tensor]],
     loss: MeanLoss,
 ) -> None:
-    """Trains `model` in place: one turn for each micro-batch, from the first again when all were used.
+    """Trains `model` in place, one turn for each micro-batch; after the last micro-batch it starts again at the first.
 
     Raises ValueError if there are no micro-batches.
     """
@@ -117,8 +122,8 @@ def run(
 def sample_weights(loop: Loop, samples: int, micro_batch: int, steps: int, epochs: int = 1) -> Tensor:
     """The weight of every sample in every update, float64 of shape (updates, epochs × samples).
 
-    It is measured: each sample of each epoch gets a parameter of its own, which is its loss, so the gradient that an
-    update uses holds the weights. Raises ValueError if a size is not a positive integer.
+    The weights are measured: the loss of each sample of each epoch is a parameter of its own, so its gradient in an
+    update is its weight. Raises ValueError if a size is not a positive integer.
     """
     samples, micro_batch = positive_integer("samples", samples), positive_integer("micro_batch", micro_batch)
     passes = torch.arange(samples * positive_integer("epochs", epochs)).split(samples)

@@ -1,4 +1,4 @@
-"""How much memory training takes: what autograd keeps for backward, what is alive at once, and what a step needs."""
+"""How much memory training takes: tensors saved for backward, all tensors that are alive, and a step's total."""
 
 import copy
 import weakref
@@ -16,12 +16,11 @@ from course_utils.arguments import instance_of, integer
 
 
 class SavedForBackward:
-    """Within `with SavedForBackward(model) as saved:`, what autograd keeps between forward and backward, in bytes.
+    """Within `with SavedForBackward(model) as saved:`, the bytes that autograd has saved for backward.
 
-    `saved.bytes` is what is kept at the moment, `saved.peak` the most that was kept at once. Counted is the memory that
-    the kept tensors cover, on all devices together and once where they overlap; parameters and buffers of `model` are
-    left out, since they are there anyway. What `torch.utils.checkpoint` computes a second time is not seen;
-    `LiveTensors` sees it.
+    `saved.bytes` is the present number, `saved.peak` the largest so far. Counted is the memory that the saved tensors
+    cover, on all devices together, and once where they overlap. Parameters and buffers of `model` are not counted:
+    they take memory anyway. What `torch.utils.checkpoint` recomputes is not counted either; `LiveTensors` counts it.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -61,14 +60,14 @@ class SavedForBackward:
 
 
 class _Kept:
-    """What stands in for a tensor in autograd's graph, and goes when the graph lets go of it."""
+    """Takes a tensor's place in autograd's graph, and is deleted when the graph frees it."""
 
     def __init__(self, tensor: Tensor) -> None:
         self.tensor = tensor.detach()  # with its graph it would keep itself alive
 
 
 def _extent(tensor: Tensor) -> tuple[int, int]:
-    """First address of the memory that `tensor` covers, and the one after its last."""
+    """The first address of the memory that `tensor` covers, and the address after the last."""
     if not tensor.numel():
         return 0, 0
     last = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
@@ -76,12 +75,12 @@ def _extent(tensor: Tensor) -> tuple[int, int]:
 
 
 class LiveTensors(TorchDispatchMode):
-    """Within `with LiveTensors() as live:`, the tensors that are made there and still alive, in bytes.
+    """Within `with LiveTensors() as live:`, the bytes of the tensors that were made there and are still alive.
 
-    `live.bytes` is what is alive at the moment, `live.peak` the most that was alive at once: activations, also those
-    computed a second time, gradients, an optimizer's state and what operations need in passing, on all devices
-    together. Tensors from before, such as parameters, are not counted, nor what a single operation uses inside itself.
-    It makes every operation slower: do not measure time with it.
+    `live.bytes` is the present number, `live.peak` the largest so far, on all devices together: activations (also
+    recomputed ones), gradients, an optimizer's state, and temporary results. Not counted are tensors from before, such
+    as parameters, and the memory that one operation allocates internally. It slows down every operation: do not
+    measure time with it.
     """
 
     def __init__(self) -> None:
@@ -123,10 +122,10 @@ class StepMemory(NamedTuple):
 
 
 def step_memory(model: nn.Module, optimizer: Optimizer, activations: int) -> StepMemory:
-    """What one training step keeps, with the `activations` that `SavedForBackward` or arithmetic gives.
+    """The memory of one training step. The bytes of `activations` come from `SavedForBackward`, or from a formula.
 
-    The optimizer's state is measured: on a copy of both, one step is made. Raises ValueError if `optimizer` holds no
-    parameter of `model`, or `activations` is not an integer from 0 up.
+    The optimizer's state is measured: a copy of model and optimizer makes one step. Raises ValueError if `optimizer`
+    holds no parameter of `model`, or `activations` is not an integer from 0 up.
     """
     instance_of(nn.Module, model=model)
     instance_of(Optimizer, optimizer=optimizer)
