@@ -1,7 +1,7 @@
 """Learning rates: traces of PyTorch's schedulers, and rules for a batch that is k times as large.
 
-In the rules k is the large batch size divided by the small one, any real number above 0: below 1 the batch shrinks.
-Whatever is not a real number in its range raises a ValueError that names it, its value and the range.
+In the rules k is the new batch size divided by the old one, any real number above 0: below 1 the batch gets smaller.
+An argument that is not a real number in its range raises a ValueError that names it, its value and the range.
 """
 
 import math
@@ -17,7 +17,7 @@ POWERS = {"none": 0.0, "sqrt": 0.5, "linear": 1.0}
 
 
 class PlateauStep(NamedTuple):
-    """What one `step(metric)` of ReduceLROnPlateau left behind.
+    """The state after one `step(metric)` of ReduceLROnPlateau.
 
     `num_bad_epochs` never exceeds the patience: the step at which it would sets it to 0 and starts the cooldown.
     """
@@ -33,9 +33,9 @@ class PlateauStep(NamedTuple):
 def plateau_trace(metrics: Iterable[float], lr: float = 1.0, **arguments: Any) -> list[PlateauStep]:
     """What torch.optim.lr_scheduler.ReduceLROnPlateau(**arguments) does with these metrics, from learning rate `lr`.
 
-    One record for each metric, taken after its step. `reduced` tells whether the rate fell, which `eps` or `min_lr` may
-    have prevented. Raises ValueError if there are no metrics or `lr` is not positive, and whatever PyTorch raises for
-    `arguments`. A metric may be NaN.
+    One record for each metric, taken after its step. `reduced` tells whether the learning rate was reduced, which `eps`
+    or `min_lr` may have prevented. Raises ValueError if there are no metrics or `lr` is not positive, and whatever
+    PyTorch raises for `arguments`. A metric may be NaN.
     """
     try:
         metrics = [float(metric) for metric in metrics]
@@ -61,7 +61,7 @@ def scheduler_trace(
     """The learning rate that each update uses, `updates` of them, if the scheduler steps after every one.
 
     `make_scheduler` gets an SGD optimizer with learning rate `lr`, such as `lambda optimizer: StepLR(optimizer, 30)`.
-    Lengths are in updates: under accumulation an update is a window, not a micro-batch. Raises ValueError if `updates`
+    Lengths are in updates: with accumulation, one update for each window, not for each micro-batch. Raises ValueError if `updates`
     is not a positive integer or `lr` not positive, and TypeError if `make_scheduler` returns no scheduler of that
     optimizer. For ReduceLROnPlateau, which wants a metric, see `plateau_trace`.
     """
@@ -82,7 +82,7 @@ def scaled_lr(lr: float, k: float, rule: str) -> float:
     """The learning rate for a batch k times as large: lr · k to the power of 0, 1/2 or 1, for the rules in `POWERS`.
 
     "linear": one step of k·lr goes about as far as k steps of lr did (Goyal et al. 2017, arXiv 1706.02677, section
-    2.1). "sqrt": the variance of an SGD update stays what it was (Krizhevsky 2014, arXiv 1404.5997).
+    2.1). "sqrt": the noise in one update of SGD keeps its variance (Krizhevsky 2014, arXiv 1404.5997).
     """
     one_of("rule", rule, POWERS)
     return real_number("lr", lr) * real_number("k", k) ** POWERS[rule]
@@ -91,8 +91,8 @@ def scaled_lr(lr: float, k: float, rule: str) -> float:
 def timm_rule(optimizer_name: str) -> str:
     """The rule that timm chooses: "sqrt" if the name contains "ada" or "lamb" in any case, else "linear".
 
-    From train.py of huggingface/pytorch-image-models, which goes by the name alone: "adamw", "nadam" and "adagrad" get
-    the square root, "rmsprop" and "lion" do not.
+    From train.py of huggingface/pytorch-image-models, where it applies if neither --lr nor --lr-base-scale is given. It
+    looks at the name alone: "adamw", "nadam" and "adagrad" get the square root, "rmsprop" and "lion" do not.
     """
     if not isinstance(optimizer_name, str):
         raise ValueError(f"optimizer_name={optimizer_name!r} must be a string")
@@ -104,7 +104,7 @@ def warmup_lr(lr: float, k: float, update: int, warmup_updates: int) -> float:
 
     Goyal et al. 2017 (arXiv 1706.02677, section 2.2) take 5 epochs: `warmup_updates` is 5 times the updates of an
     epoch. Update 0 uses lr; update `warmup_updates` and all after it use k·lr. With lr=1 it is the factor for
-    torch.optim.lr_scheduler.LambdaLR on an optimizer whose rate is lr. Raises ValueError if `warmup_updates` is not a
+    torch.optim.lr_scheduler.LambdaLR on an optimizer whose learning rate is lr. Raises ValueError if `warmup_updates` is not a
     positive integer.
     """
     done = min(real_number("update", update, zero=True) / positive_integer("warmup_updates", warmup_updates), 1.0)
@@ -115,8 +115,8 @@ def scaled_adam(lr: float, k: float, betas: tuple[float, float] = (0.9, 0.999), 
     """Adam's arguments for a batch k times as large: lr · sqrt(k), 1 - k(1 - beta) for both betas, eps / sqrt(k).
 
     The square-root scaling rule of Malladi et al. 2022 (arXiv 2205.10287), for gradients that are mostly noise. Use it
-    as `torch.optim.Adam(parameters, **scaled_adam(lr, k))`. Raises ValueError unless k stays below 1 / (1 - beta) for
-    both betas, 10 for the usual beta1: from there on nothing is left of the moving average.
+    as `torch.optim.Adam(parameters, **scaled_adam(lr, k))`. Raises ValueError unless k is below 1 / (1 - beta) for both
+    betas, which is 10 for the usual beta1: for a larger k a beta would not be positive.
     """
     betas = tuple(
         real_number(f"betas[{index}]", beta, zero=True, below=1.0)
@@ -136,8 +136,8 @@ def scaled_adam(lr: float, k: float, betas: tuple[float, float] = (0.9, 0.999), 
 def scaled_beta2(beta2: float, k: float) -> float:
     """Adam's beta2 for a batch k times as large, with the same half-life in samples or tokens: beta2 to the power k.
 
-    Marek et al. 2025 (arXiv 2507.07101). Unlike 1 - k(1 - beta2), to which it is close while k(1 - beta2) is small, it
-    has no limit.
+    Marek et al. 2025 (arXiv 2507.07101). It is close to 1 - k(1 - beta2) while k(1 - beta2) is small, but works for
+    every k.
     """
     return real_number(
         "scaled beta2", real_number("beta2", beta2, zero=True, below=1.0) ** real_number("k", k), zero=True, below=1.0
@@ -145,7 +145,7 @@ def scaled_beta2(beta2: float, k: float) -> float:
 
 
 def half_life(beta: float, batch_size: float) -> float:
-    """After how many samples a gradient's weight in a moving average has halved, with `batch_size` samples an update.
+    """After how many samples a gradient's weight in a moving average has halved, with `batch_size` samples per update.
 
     A batch size in tokens gives tokens. log(1/2) / log(beta) is the number of updates. `beta` is above 0 and below 1.
     """
