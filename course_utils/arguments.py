@@ -1,4 +1,4 @@
-"""Checks of arguments, made before any work is done. Their errors name the argument, its value and what is allowed."""
+"""Checks of arguments, made before any computation. Their errors name the argument, its value and what is allowed."""
 
 import math
 import operator

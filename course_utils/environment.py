@@ -1,4 +1,4 @@
-"""Is everything there that the lessons need? Imports only the standard library, so that it can say what is missing."""
+"""Is everything installed that the lessons need? Imports only the standard library: a package may be missing."""
 
 import importlib
 import importlib.metadata
@@ -12,7 +12,7 @@ MODULES = {"ipython": "IPython", "pillow": "PIL"}  # packages whose module has a
 def check_environment() -> bool:
     """Prints a line for each package that the lessons need: [OK], or what is wrong and what to type.
 
-    Returns whether all is well. Never raises, whatever is missing, outdated or broken.
+    Returns True if all packages are [OK]. Never raises, whatever is missing, outdated or broken.
     """
     try:
         lines = importlib.metadata.requires(COURSE) or []

@@ -1,4 +1,4 @@
-"""What the tests in an assignment say of an answer: shape first, then values, then the mistake that it looks like."""
+"""The messages of an assignment's tests: about the shape of an answer, its values, or the mistake that fits it."""
 
 from collections.abc import Iterator, Mapping
 from numbers import Real
@@ -19,12 +19,13 @@ def expect(
 ) -> None:
     """Raises AssertionError, starting with `what`, unless `answer` is `expected`.
 
-    Both are a number, a tensor of any shape, or a sequence of such (a list of numbers is as good as a tensor), and
-    agree if the difference is at most `tolerance` of the expected length (2-norm, all numbers together). `mistakes`
-    maps a description of each known mistake to the answer that it leads to; the message names those that fit.
+    Both are a number, a tensor of any shape, or a sequence of such (a list of numbers may stand for a tensor). They
+    agree if the relative error, the L2 norm of the difference divided by the L2 norm of `expected`, is at most
+    `tolerance`; both norms are of the concatenation of all tensors. `mistakes` maps a description of each known mistake
+    to the answer that it leads to; the message names those that fit.
 
-    Whatever `answer` is, it is only right or wrong. Another argument that cannot be used, such as an `expected` NaN,
-    which no answer agrees with, is a TypeError or ValueError: that mistake is not the student's.
+    Whatever `answer` is, it is only right or wrong. Any other argument that cannot be used, such as an `expected` with
+    a NaN, which no answer can agree with, is a TypeError or ValueError: that mistake is not the student's.
     """
     instance_of(str, what=what)
     instance_of(Mapping | None, mistakes=mistakes)
@@ -67,7 +68,7 @@ def _problem(answer: object, expected: object, tolerance: float) -> str:
     times = (got @ right / (right @ right)).item()
     if times and (got - times * right).norm() <= tolerance * got.norm():
         return f"it is {times:.6g} times what it should be"
-    return f"it is off by {((got - right).norm() / right.norm()).item():.2g} of its length"
+    return f"its relative error is {((got - right).norm() / right.norm()).item():.2g}"
 
 
 def _tensors(value: object) -> Iterator[Tensor]:
