@@ -61,9 +61,9 @@ def scheduler_trace(
     """The learning rate that each update uses, `updates` of them, if the scheduler steps after every one.
 
     `make_scheduler` gets an SGD optimizer with learning rate `lr`, such as `lambda optimizer: StepLR(optimizer, 30)`.
-    Lengths are in updates: with accumulation, one update for each window, not for each micro-batch. Raises ValueError if `updates`
-    is not a positive integer or `lr` not positive, and TypeError if `make_scheduler` returns no scheduler of that
-    optimizer. For ReduceLROnPlateau, which wants a metric, see `plateau_trace`.
+    Lengths are in updates: with accumulation, one update for each window, not for each micro-batch. Raises ValueError
+    if `updates` is not a positive integer or `lr` not positive, and TypeError if `make_scheduler` returns no scheduler
+    of that optimizer. For ReduceLROnPlateau, which wants a metric, see `plateau_trace`.
     """
     instance_of(Callable, make_scheduler=make_scheduler)
     updates, optimizer = positive_integer("updates", updates), _idle_optimizer(lr)
@@ -104,8 +104,8 @@ def warmup_lr(lr: float, k: float, update: int, warmup_updates: int) -> float:
 
     Goyal et al. 2017 (arXiv 1706.02677, section 2.2) take 5 epochs: `warmup_updates` is 5 times the updates of an
     epoch. Update 0 uses lr; update `warmup_updates` and all after it use k·lr. With lr=1 it is the factor for
-    torch.optim.lr_scheduler.LambdaLR on an optimizer whose learning rate is lr. Raises ValueError if `warmup_updates` is not a
-    positive integer.
+    torch.optim.lr_scheduler.LambdaLR on an optimizer whose learning rate is lr. Raises ValueError if
+    `warmup_updates` is not a positive integer.
     """
     done = min(real_number("update", update, zero=True) / positive_integer("warmup_updates", warmup_updates), 1.0)
     return real_number("lr", lr) * ((1 - done) + done * real_number("k", k))
