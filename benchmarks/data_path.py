@@ -1,4 +1,4 @@
-"""Seconds a sample on the way from MNIST to a batch: one indexed tensor against Dataset, ToTensor and DataLoader.
+"""Time per sample to make a batch of MNIST: one indexed tensor against Dataset, ToTensor and DataLoader.
 
 Run with `make bench`. Medians of alternating passes over all 60,000 training samples, in one process.
 """

@@ -1,9 +1,9 @@
-"""The largest parameter difference to the large batch after an epoch that ends in a short micro-batch and window.
+"""The largest parameter difference from the large batch after an epoch that ends in a short micro-batch and window.
 
 Run with `make bench`. 342 samples of MNIST in micro-batches of 16, K = 4: 22 micro-batches, the last of 6 samples, and
-6 windows, the last of two micro-batches. The loops whose time loops.py measures, the modulo loop as it is mostly passed
-on (without a step at the end), and Transformers' Trainer train the same MLP with SGD in 64-bit numbers. Nothing here
-depends on the machine but the last digits.
+6 windows, the last of two micro-batches. The loops whose time loops.py measures, the modulo loop of most tutorials
+(without a step at the end), and Transformers' Trainer train the same MLP with SGD in float64. Only the last digits
+depend on the machine. `change` is the largest change of a parameter in the large batches' epoch.
 """
 
 import logging
@@ -41,7 +41,7 @@ def large_batch(model: nn.Module, loader: DataLoader) -> None:
         optimizer.step()
 
 
-def modulo_as_passed_on(model: nn.Module, loader: DataLoader) -> None:
+def modulo_without_last_step(model: nn.Module, loader: DataLoader) -> None:
     optimizer = sgd(model)
     for i, (images, labels) in enumerate(loader):
         (cross_entropy(model(images), labels) / STEPS).backward()
@@ -74,7 +74,7 @@ class ForTrainer(nn.Module):
 
 
 class OwnLoss(Trainer):
-    """What many projects write: a loss that knows nothing of the window."""
+    """What many projects write: a loss that does not use the number of items in the window."""
 
     def compute_loss(self, model: nn.Module, inputs: dict, return_outputs: bool = False, **_: object) -> Tensor:
         return cross_entropy(model(inputs["images"], inputs["labels"])["logits"], inputs["labels"])
@@ -113,7 +113,7 @@ def with_own_loss(model: nn.Module, loader: DataLoader) -> None:
 
 LOOPS: dict[str, Callable[[nn.Module, DataLoader], None]] = {
     "window-first": loop_of("window-first"),
-    "modulo, as it is passed on": modulo_as_passed_on,
+    "modulo, without a step at the end": modulo_without_last_step,
     "modulo, with a step at the end": loop_of("modulo"),
     "Accelerate": loop_of("Accelerate"),
     "Lightning": loop_of("Lightning"),
@@ -134,15 +134,15 @@ def main() -> None:
     loader = loader_of(MicroBatches(Split(images.double(), labels)))
     right = network()
     large_batch(right, loader)
-    way = compare_parameters(network(), right).largest
+    change = compare_parameters(network(), right).largest
     rows = []
     for loop, train in LOOPS.items():
         model = network()
         train(model, loader)
         rows.append({"loop": loop, "difference": compare_parameters(model, right).largest})
         print(f"{loop:45} {rows[-1]['difference']:.1e}", flush=True)
-    print(f"{'(how far the large batch itself goes)':45} {way:.1e}")
-    store("equality", samples=SAMPLES, micro_batch=MICRO_BATCH, accumulation_steps=STEPS, way=way, loops=rows)
+    print(f"{'(largest change by the large batches)':45} {change:.1e}")
+    store("equality", samples=SAMPLES, micro_batch=MICRO_BATCH, accumulation_steps=STEPS, change=change, loops=rows)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Milliseconds from a key press to the new picture, for each explorer in a real JupyterLab in Chromium.
+"""Input latency of each explorer, in milliseconds, in a real JupyterLab in Chromium.
 
 Run with `make bench`, with nothing else running. In each lesson with explorers all cells run first; then the sliders
 of each explorer (its buttons, if it has no sliders) get arrow keys in turn, 20 in all. Measured in the page: from the
-keydown event to the load event of the picture, so it includes the way to the kernel, the computing, the drawing and the
-way back. A key that leaves its slider where it is, at an end, or the picture as it is, does not count.
+keydown event to the load event of the new picture. This includes the messages to the kernel and back, the computation
+and the drawing. A key that does not move its slider (at an end), or does not change the picture, does not count.
 """
 
 import contextlib

@@ -2,8 +2,8 @@
 
 Run with `make bench`. Each process gets six micro-batches, with four of them for an update, so that the second window
 is short. A hook in DistributedDataParallel counts the all-reduces, and each framework's own schedule counts its steps.
-The remedies of lesson 14 run, too: there the weights of the samples in each update are noted. The results are stored
-in frameworks.json, or in the file named as argument; tests/test_frameworks.py compares the two.
+The two loops by windows of lesson 14 run, too: of these the weights of the samples in each update are noted. The
+results are stored in frameworks.json, or in the file named as argument; tests/test_frameworks.py compares the two.
 """
 
 import contextlib
@@ -47,7 +47,7 @@ class OwnLosses(nn.Module):
 
 
 class Parts(NamedTuple):
-    """A model, its optimizer, and a schedule that never changes the rate but counts its own steps."""
+    """A model, its optimizer, and a schedule that never changes the learning rate but counts its own steps."""
 
     model: OwnLosses
     optimizer: torch.optim.SGD

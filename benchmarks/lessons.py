@@ -1,4 +1,4 @@
-"""Seconds of each lesson, where they go, and of the whole course under strict nbval.
+"""Seconds that each lesson takes, in which part of it, and that the whole course takes under strict nbval.
 
 Run with `make bench`, with nothing else running. Each lesson runs from top to bottom in a kernel of its own, on one
 thread; the time of a cell is from its request to its last reply. Then the whole course, lessons and solved
@@ -26,7 +26,7 @@ ASSIGNMENTS = sorted((ROOT / "notebooks/assignments/source").glob("*/*.ipynb"))
 
 
 def timed(path: Path) -> dict[str, object]:
-    """Seconds of all, of the kernel's start, of the first cell, which imports, and of the slowest cell after it."""
+    """Seconds of the lesson, of the kernel's start, of the first cell, which imports, and of the slowest later cell."""
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(path.parent)}})
     started, section, cells = time.perf_counter(), "", []

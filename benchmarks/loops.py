@@ -1,9 +1,9 @@
 """CPU seconds of an epoch in the window-first loop, the modulo loop, Accelerate and Lightning, for MLPs of three sizes.
 
 Run with `make bench`. All four train the same network on the same micro-batches from the same kind of DataLoader, in
-random turns, in one process. loops.json gets the medians, and the time of the window-first loop as a share of each
-other's: the median of the shares in the single rounds, between their quartiles. The modulo loop steps at the end of the
-epoch, too, so that all make as many updates.
+random order, in one process. loops.json gets the medians, and the time of the window-first loop divided by each
+other loop's: the median of this ratio over the rounds, and its quartiles. The modulo loop steps at the end of the
+epoch, too, so that all loops make the same number of updates.
 """
 
 import gc
@@ -160,7 +160,7 @@ def main() -> None:
             for loop in random.Random(turn).sample(list(LOOPS), k=len(LOOPS)):
                 torch.manual_seed(0)
                 epoch = LOOPS[loop](mlp(hidden), loader_of(data))  # a new one: its place in memory matters, too
-                gc.collect()  # or each loop pays for what the one before it left behind
+                gc.collect()  # or each loop would pay for the garbage of the one before
                 times[loop].append(seconds(epoch))
         times = {loop: values[1:] for loop, values in times.items()}  # the first one warms up
         medians = {loop: statistics.median(values) for loop, values in times.items()}

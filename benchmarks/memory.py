@@ -1,9 +1,9 @@
-"""Bytes that training keeps, by K and by checkpointing, against the theory, and the peak resident memory beside them.
+"""Bytes saved for backward by K, and bytes alive by checkpointing, against the theory; and peak resident memory.
 
 Run with `make bench`. Each configuration runs in a process of its own, twice: once under the counters of
-course_utils.memory, which slow it down and keep notes of their own, and once without, for the resident memory: how
-much the process's peak rises above what it had when the data and the network were there and all freed memory was given
-back. That needs Linux.
+course_utils.memory, which slow it down and need memory of their own, and once without, for the resident memory: how
+much the process's peak rises above what it had when the data and the network were loaded and all freed memory was
+returned to the system. That needs Linux.
 """
 
 import ctypes

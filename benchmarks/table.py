@@ -17,21 +17,25 @@ def loops() -> Iterator[Row]:
     for network in stored("loops")["networks"]:
         for other, share in network["window_first_share"].items():
             name = LOOPS.get(other, other)
-            what = f"processor time, window-first / {name}, MLP with {network['hidden_units']:,} hidden units"
+            what = f"CPU time of an epoch, window-first / {name}, MLP with {network['hidden_units']:,} hidden units"
             yield "loops", what, f"{share['median']:.2f} ({share['low']:.2f} to {share['high']:.2f})"
 
 
 def equality() -> Iterator[Row]:
     found = stored("equality")
     for row in found["loops"]:
-        what = f"largest parameter difference to the large batch after an epoch: {row['loop']}"
-        yield "equality", what, f"{row['difference']:.1e} ({_share(row['difference'] / found['way'])} of the way)"
+        what = f"largest parameter difference from the large batch after an epoch: {row['loop']}"
+        yield (
+            "equality",
+            what,
+            f"{row['difference']:.1e} (relative error {_share(row['difference'] / found['change'])})",
+        )
 
 
 def memory() -> Iterator[Row]:
     found = stored("memory")
     for row in found["accumulation"]:
-        what = f"kept for backward, CNN, batch {found['batch']:,}, K = {row['count']}"
+        what = f"saved for backward, CNN, batch {found['batch']:,}, K = {row['count']}"
         yield "memory", what, _bytes(row)
     for row in found["checkpointing"]:
         what = f"alive at the peak, {found['layers']} layers, {row['count']} segment{'s' * (row['count'] > 1)}"
@@ -40,7 +44,7 @@ def memory() -> Iterator[Row]:
 
 def data_path() -> Iterator[Row]:
     fast, slow = stored("data_path")["microseconds_per_sample"].values()
-    yield "data_path", "time a sample, Dataset + ToTensor + DataLoader / indexed tensors", f"{slow / fast:.0f}"
+    yield "data_path", "time per sample, Dataset + ToTensor + DataLoader / indexed tensors", f"{slow / fast:.0f}"
 
 
 def batch_size() -> Iterator[Row]:
@@ -63,18 +67,18 @@ def lessons() -> Iterator[Row]:
 
 def explorers() -> Iterator[Row]:
     for row in stored("explorers")["explorers"]:
-        what = f"key press to picture, lesson {row['lesson'][:2]}, explorer {row['explorer']}"
+        what = f"input latency, lesson {row['lesson'][:2]}, explorer {row['explorer']}"
         yield "explorers", what, f"{row['median']:.0f} ms, worst of {row['presses']}: {row['worst']:.0f} ms"
 
 
 def watched() -> Iterator[Row]:
     found = stored("watch")
     for row in found["models"]:
-        what = f"CPU time of an epoch, watched / not, {row['model']} of {row['parameters']:,} parameters in "
+        what = f"CPU time of an epoch, with watch / without, {row['model']} of {row['parameters']:,} parameters in "
         what += f"{row['tensors']} tensors, micro-batches of {row['micro_batch']}"
         yield "watch", what, f"{row['median']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
-    beside = max(row["beside"] for row in found["models"])
-    yield "watch", "beginning and ending a watch, and reading what it saw", f"at most {beside:.2f} s"
+    start_and_stop = max(row["start_and_stop"] for row in found["models"])
+    yield "watch", "CPU time of starting and stopping watch and of reading it", f"at most {start_and_stop:.2f} s"
 
 
 def for_the_readme() -> list[str]:
@@ -82,19 +86,19 @@ def for_the_readme() -> list[str]:
     shares = {network["hidden_units"]: network["window_first_share"] for network in stored("loops")["networks"]}[128]
     times = ", ".join(f"{LOOPS.get(loop, loop)} {share['median']:.2f}" for loop, share in shares.items())
     found = stored("equality")
-    off = [f"{row['loop']} {_share(row['difference'] / found['way'])}" for row in found["loops"][:5]]
+    errors = [f"{row['loop']} {_share(row['difference'] / found['change'])}" for row in found["loops"][:5]]
     kept = {row["count"]: row["bytes"] for row in stored("memory")["accumulation"]}
     most = max(kept)
     cost = [f"{row['model']} {row['median']:.2f}" for row in stored("watch")["models"] if row["micro_batch"] == 64]
     return [
         "| measured | found |",
         "| --- | --- |",
-        "| off the large batch's parameters after an epoch with a short last window, as a share of how far they moved "
-        f"| {'; '.join(off)} |",
-        f"| processor time of an epoch in the window-first loop, as a share of the others' | {times} |",
-        f"| bytes kept for backward at K = {most}, as a share of those at K = 1 | 1/{kept[1] / kept[most]:.0f} |",
-        "| processor time of an epoch under `watch`, as a share of one without; a million parameters, micro-batches of "
-        f"64 | {', '.join(cost)} |",
+        "| relative error of the parameter change (maximum norm) after an epoch with a short last window "
+        f"| {'; '.join(errors)} |",
+        f"| CPU time of an epoch with the window-first loop, divided by that of another loop | {times} |",
+        f"| bytes saved for backward at K = {most}, divided by those at K = 1 | 1/{kept[1] / kept[most]:.0f} |",
+        "| CPU time of an epoch with `watch`, divided by that without; a million parameters, micro-batches of 64 "
+        f"| {', '.join(cost)} |",
     ]
 
 
