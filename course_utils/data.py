@@ -33,8 +33,8 @@ class Split(NamedTuple):
 def number_of_samples(split: Split, name: str = "split") -> int:
     """How many samples `split`, called `name` in errors, has.
 
-    Raises ValueError if it is empty, has not as many labels as images, or has them on two devices, where indexing can
-    give anything.
+    Raises ValueError if it is empty, has different numbers of images and labels, or has them on two devices, where
+    indexing may give wrong samples without an error.
     """
     instance_of(Split, **{name: split})
     images, labels = split
@@ -42,7 +42,7 @@ def number_of_samples(split: Split, name: str = "split") -> int:
     samples = positive_integer(f"len({name}.labels)", len(labels))
     if len(images) != samples or images.device != labels.device:
         sizes = f"{len(images)} images on {images.device} and {samples} labels on {labels.device}"
-        raise ValueError(f"{name} has {sizes}: they must be as many, on one device")
+        raise ValueError(f"{name} has {sizes}: the numbers must be equal, and the device the same")
     return samples
 
 
@@ -52,7 +52,7 @@ def load_mnist(device: str | torch.device = "cpu") -> tuple[Split, Split]:
     Needs no network. The files are unpacked into a temporary folder (55 MB) that is gone when this returns,
     so processes that load at the same time share nothing.
 
-    Raises ValueError if `device` is none that PyTorch can use here, FileNotFoundError or ValueError if a file
+    Raises ValueError if PyTorch cannot use `device` here, FileNotFoundError or ValueError if a file
     of the package is missing or damaged, and OSError if the temporary folder cannot be written.
     """
     device = _usable_device(device)

@@ -1,4 +1,4 @@
-"""The few small networks of the course."""
+"""The small networks of the course."""
 
 from collections.abc import Callable
 
@@ -20,8 +20,8 @@ def mlp(hidden: int = 128) -> nn.Sequential:
 def cnn(normalization: Callable[[int], nn.Module] | None = None) -> nn.Sequential:
     """A small convolutional network for MNIST: 5×5 convolutions of stride 2 to 8 and 16 channels, then 64 units.
 
-    Takes images of shape (samples, 1, 28, 28) and gives logits of shape (samples, 10). `normalization` makes the layer
-    that follows each convolution from its number of channels, such as torch.nn.BatchNorm2d.
+    Takes images of shape (samples, 1, 28, 28) and gives logits of shape (samples, 10). `normalization`, such as
+    torch.nn.BatchNorm2d, takes a number of channels and returns the layer that follows a convolution.
     """
     instance_of(Callable | None, normalization=normalization)
 

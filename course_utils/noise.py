@@ -9,12 +9,12 @@ from course_utils.arguments import instance_of, positive_integer
 
 @dataclass
 class NoiseScale:
-    """Estimates |G|², the squared size of the true gradient, and tr Σ, the variance of one sample's gradient.
+    """Estimates |G|², the squared norm of the true gradient, and tr Σ, the variance of one sample's gradient.
 
-    McCandlish et al. 2018, "An Empirical Model of Large-Batch Training" (arXiv 1812.06162), appendix A.1. The squared
-    size of a gradient from B samples is |G|² + tr Σ / B on average, so two sizes give both unknowns. Each `add` gives
-    one unbiased estimate of each; they are averaged separately, and divided only in `scale`: the mean of the single
-    ratios would be far off.
+    tr Σ is the sum of the variances of all entries. McCandlish et al. 2018, "An Empirical Model of Large-Batch
+    Training" (arXiv 1812.06162), appendix A.1: the squared norm of a gradient from B samples has the expectation
+    |G|² + tr Σ / B, so two batch sizes give both unknowns. Each `add` gives one unbiased estimate of each. The
+    estimates are averaged separately and divided only in `scale`; the mean of single ratios can be far off.
     """
 
     small_batch: int
@@ -36,7 +36,8 @@ class NoiseScale:
         """
         instance_of(Tensor, small=small, large=large)
         if small.numel() != large.numel() or not small.numel():
-            raise ValueError(f"small has {small.numel()} elements and large {large.numel()}: they must be as many")
+            sizes = f"small has {small.numel()} elements and large {large.numel()}"
+            raise ValueError(f"{sizes}: the numbers must be equal, and not zero")
         of_small, of_large = small.double().square().sum().item(), large.double().square().sum().item()
         if not of_small + of_large < float("inf"):
             raise ValueError("small and large must be finite")
@@ -56,9 +57,9 @@ class NoiseScale:
 
     @property
     def scale(self) -> float:
-        """tr Σ / |G|², in samples: batches far below it are mostly noise, batches far above it mostly repetition.
+        """tr Σ / |G|², in samples: the batch size at which the expected squared noise is as large as |G|².
 
-        Infinite while the estimate of |G|² is not positive, which takes more gradients to tell from zero.
+        Infinite while the estimate of |G|² is not positive: then more gradients are needed to tell it from zero.
         """
         return self.variance / self.squared_gradient if self.squared_gradient > 0 else float("inf")
 

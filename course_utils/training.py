@@ -15,7 +15,7 @@ from course_utils.data import Split, number_of_samples
 
 
 class Evaluation(NamedTuple):
-    """Mean loss and share of right answers over a split, after `update` updates."""
+    """Mean loss and accuracy (the fraction of correct predictions) over a split, after `update` updates."""
 
     update: int
     loss: float
@@ -24,7 +24,7 @@ class Evaluation(NamedTuple):
 
 @dataclass
 class History:
-    """What `train` saw: the loss of each update's batch, before that update, and the evaluations."""
+    """What `train` returns: the loss of each batch before its update, and the evaluations."""
 
     losses: list[float] = field(default_factory=list)
     evaluations: list[Evaluation] = field(default_factory=list)
@@ -33,7 +33,8 @@ class History:
 def train_step(model: nn.Module, inputs: Tensor, targets: Tensor, optimizer: Optimizer) -> Tensor:
     """One update on one batch. Returns the batch's mean loss before the update, a scalar without a graph.
 
-    Raises ValueError if the batch is empty. A loss that is not finite is returned, and the update made.
+    The caller sets the mode. Raises ValueError if the batch is empty. A loss that is not finite raises nothing: the
+    update is made and the loss returned.
     """
     instance_of(Callable, model=model)
     instance_of(Tensor, inputs=inputs, targets=targets)
@@ -50,7 +51,7 @@ def train_step(model: nn.Module, inputs: Tensor, targets: Tensor, optimizer: Opt
 def batches(split: Split, batch_size: int) -> Iterator[Split]:
     """Every sample of `split` once, in a new random order, in batches; the last one may be smaller.
 
-    Raises ValueError if `batch_size` is not a positive integer, and for what `number_of_samples` does not take.
+    Raises ValueError if `batch_size` is not a positive integer, and what `number_of_samples` raises for `split`.
     """
     batch_size, samples = positive_integer("batch_size", batch_size), number_of_samples(split)
     order = torch.randperm(samples, device=split.labels.device)
@@ -61,7 +62,7 @@ def batches(split: Split, batch_size: int) -> Iterator[Split]:
 def evaluate(model: nn.Module, split: Split, update: int = 0, batch_size: int = 10_000) -> Evaluation:
     """Mean cross-entropy and accuracy of `model` over `split`, in evaluation mode; the model's mode is restored.
 
-    Raises ValueError if `batch_size` is not a positive integer, and for what `number_of_samples` does not take.
+    Raises ValueError if `batch_size` is not a positive integer, and what `number_of_samples` raises for `split`.
     """
     instance_of(nn.Module, model=model)
     update, batch_size = integer("update", update, least=0), positive_integer("batch_size", batch_size)
@@ -88,9 +89,9 @@ def train(
 ) -> History:
     """Trains `model` in place for `epochs` passes over `split`, and evaluates it on `test` every n updates.
 
-    The count of updates runs on over the epochs. A progress bar appears on what lasts over 2 seconds.
-    Raises ValueError, before anything is trained, if a number is not a positive integer, `split` or `test` is nothing
-    that `number_of_samples` takes, or only one of `test` and `evaluate_every` is given.
+    The model is set to training mode first. The count of updates continues over the epochs. A progress bar appears
+    after 2 seconds. Raises ValueError, before anything is trained, if a number is not a positive integer, if
+    `number_of_samples` refuses `split` or `test`, or if only one of `test` and `evaluate_every` is given.
     """
     instance_of(nn.Module, model=model)
     instance_of(Optimizer, optimizer=optimizer)

@@ -128,11 +128,11 @@ def test_lines_are_run_as_pytorch_runs_them():
 @pytest.mark.parametrize(
     ("program", "said"),
     [
-        ("", "After 0 lines the weight is +1.000 and .grad is None, so step() would not move it."),
-        ("step", "After 1 line the weight is +1.000 and .grad is None, so step() would not move it."),
+        ("", "After 0 lines the weight is +1.000 and .grad is None, so step() would not move the weight."),
+        ("step", "After 1 line the weight is +1.000 and .grad is None, so step() would not move the weight."),
         (
             "backward(), step()",
-            "the sum of 1 backward() call, where the slope here is +0.700; step() would move the weight to +0.400.",
+            "1 backward() call, while the slope at this weight is +0.700; step() would move the weight to +0.400.",
         ),
         ("backward zero_grad backward backward", ".grad is +2.000, the sum of 2 backward() calls"),
         ("backward jump", "Nothing was run: 'jump' is none of backward, step, zero_grad."),
@@ -173,7 +173,7 @@ def test_larger_batches_scatter_less(digit_images):
     distances = []
     for doublings in (0, 4, 8):
         explorer.controls["doublings"].value = doublings
-        distances.append(float(re.search(r"gradient is ([\d.]+) times", explorer.sentence.value)[1]))
+        distances.append(float(re.search(r"tip is ([\d.]+) times", explorer.sentence.value)[1]))
     assert distances[0] == pytest.approx(4 * distances[1], rel=0.2)
     assert distances[0] == pytest.approx(16 * distances[2], rel=0.4)
 

@@ -1,4 +1,4 @@
-"""Lesson 02: what the gradient holds while nobody, or somebody, clears it."""
+"""Lesson 02: what `.grad` holds with and without clearing."""
 
 import functools
 import math
@@ -70,11 +70,11 @@ def _stage() -> Stage:
     stage = Stage(figsize=(7.2, 3))
     stage.subplots_adjust(0.02, 0.28, 0.92, 0.9)
     valley, history = stage.subplots(1, 2, width_ratios=[1, 1.6])
-    valley.set_title("loss w²/2")
+    valley.set_title("loss w²/2 (large dot: now)")
     valley.locator_params(nbins=4)
     valley.yaxis.set_visible(False)
     history.locator_params(axis="y", nbins=4)
-    history.set_title("after each line")
+    history.set_title("weight and .grad after each line")
     stage.animate(valley.xaxis, "weight w")
     for axis in (history.xaxis, history.yaxis):
         stage.animate(axis)
@@ -82,7 +82,10 @@ def _stage() -> Stage:
 
 
 def draw_zero_grad(program: str, learning_rate: float) -> tuple[Figure, str]:
-    """The weight on its valley, and weight and gradient after each line of `program` (names in LINES, with spaces)."""
+    """The weight on the curve of its loss, and weight and gradient after each line of `program`.
+
+    `program` holds names in LINES, with spaces between them.
+    """
     lines = program.replace("()", "").replace(",", " ").split()
     try:
         weights, gradients = run_lines(lines, learning_rate)
@@ -111,9 +114,9 @@ def draw_zero_grad(program: str, learning_rate: float) -> tuple[Figure, str]:
         gradient = gradients[-1]
         state = (
             f".grad is {gradient:+.3f}, the sum of {backwards} backward() call{'s' * (backwards > 1)}, "
-            f"where the slope here is {weights[-1]:+.3f}; step() would move the weight to "
+            f"while the slope at this weight is {weights[-1]:+.3f}; step() would move the weight to "
             f"{weights[-1] - learning_rate * gradient:+.3f}."
         )
     else:
-        state = ".grad is None, so step() would not move it."
+        state = ".grad is None, so step() would not move the weight."
     return stage, f"After {len(lines)} line{'s' * (len(lines) != 1)} the weight is {weights[-1]:+.3f} and {state}"

@@ -1,4 +1,4 @@
-"""Lesson 03: the cloud of gradients."""
+"""Lesson 03: the gradients of many batches, around the gradient of all samples."""
 
 import functools
 
@@ -12,11 +12,13 @@ from course_utils.explorers.explorer import Explorer, slider
 from course_utils.explorers.stage import Stage
 from course_utils.plotting import COLORS
 
+XLIM, YLIM = (-4, 6), (-5, 5)
+
 
 def gradient_cloud(split: Split, model: torch.nn.Sequential) -> Explorer:
     """How far do the gradients of batches scatter around the gradient of all samples?
 
-    Of the last layer of `model`, for the first 4,000 samples, which are "all samples" here.
+    Of the weights of the last layer of `model`, for the first 4,000 samples, which are "all samples" here.
     """
     number_of_samples(split)
     gradients = last_layer_gradients(Split(split.images[:4_000], split.labels[:4_000]), model)
@@ -27,7 +29,7 @@ def gradient_cloud(split: Split, model: torch.nn.Sequential) -> Explorer:
 
 
 def last_layer_gradients(split: Split, model: torch.nn.Sequential) -> torch.Tensor:
-    """The gradient of each sample's cross-entropy with regard to the last layer's weights, a row for each sample."""
+    """The gradient of each sample's cross-entropy with respect to the last layer's weights, a row for each sample."""
     number_of_samples(split)
     instance_of(torch.nn.Sequential, model=model)
     with torch.no_grad():
@@ -37,7 +39,10 @@ def last_layer_gradients(split: Split, model: torch.nn.Sequential) -> torch.Tens
 
 
 def plane(gradients: torch.Tensor) -> torch.Tensor:
-    """Two directions, shape (dimensions, 2): the mean gradient's, and that in which samples scatter most besides it."""
+    """Two orthonormal directions, shape (dimensions, 2): that of the mean, and that of the largest remaining variance.
+
+    Projecting on them keeps two of the dimensions of the gradients.
+    """
     along = torch.nn.functional.normalize(gradients.mean(0), dim=0)
     rest = gradients - (gradients @ along)[:, None] * along
     across = torch.ones_like(along)
@@ -48,30 +53,46 @@ def plane(gradients: torch.Tensor) -> torch.Tensor:
 
 @functools.cache
 def _stage() -> Stage:
-    stage = Stage(figsize=(5.2, 3.4))
-    stage.subplots_adjust(0.09, 0.1, 0.98, 0.92)
+    stage = Stage(figsize=(4.3, 4.4))
+    stage.subplots_adjust(0.15, 0.13, 0.97, 0.92)
     axes = stage.subplots()
-    axes.set(xlim=(-4, 6), ylim=(-5, 5), title="gradients of 100 batches; arrow: of all samples")
-    axes.locator_params(nbins=4)
+    axes.set(xlim=XLIM, ylim=YLIM, title="projected gradients; arrow: all samples", aspect="equal")
+    axes.set(xlabel="along the arrow (its length = 1)", ylabel="direction of largest scatter (same unit)")
+    axes.locator_params(nbins=6)
     return stage
 
 
 def draw_gradient_cloud(gradients: torch.Tensor, plane: torch.Tensor, doublings: int) -> tuple[Figure, str]:
-    """100 batches of 2^doublings samples, drawn with replacement; `gradients` has a row for each sample."""
+    """100 batches of 2^doublings samples, drawn with replacement; `gradients` has a row for each sample.
+
+    Open dots at the frame stand for gradients outside it.
+    """
     batch_size, samples = 2**doublings, len(gradients)
     mean = gradients.mean(0)
     chosen = torch.randint(samples, (100, batch_size), generator=torch.Generator().manual_seed(0))
     shares = torch.zeros(100, samples).scatter_add_(1, chosen, torch.full(chosen.shape, 1 / batch_size))
     cloud = shares @ gradients
     distance = (cloud - mean).norm(dim=1).square().mean().sqrt() / mean.norm()
-    same_way = ((cloud @ mean) / cloud.norm(dim=1) / mean.norm() > 0.5**0.5).sum().item()
+    shadow = cloud @ plane / mean.norm()
+    close, seems_close = (_within_45_degrees(*pair) for pair in [(cloud, mean), (shadow, torch.tensor([1.0, 0.0]))])
 
     stage = _stage().empty()
     [axes] = stage.axes
-    axes.plot(*(cloud @ plane / mean.norm()).T.numpy(), "o", color=COLORS["gradient"], alpha=0.5, markersize=4)
-    axes.annotate("", (1, 0), (0, 0), arrowprops={"arrowstyle": "-|>", "color": COLORS["right"], "lw": 2})
+    low, high = torch.tensor([XLIM, YLIM], dtype=shadow.dtype).T
+    inside = ((shadow >= low) & (shadow <= high)).all(1)
+    dots = {"color": COLORS["gradient"], "alpha": 0.5, "markersize": 4}
+    axes.plot(*shadow[inside].T.numpy(), "o", **dots)
+    axes.plot(*shadow[~inside].clamp(low, high).T.numpy(), "o", markerfacecolor="none", clip_on=False, **dots)
+    axes.annotate("", (1, 0), (0, 0), arrowprops={"arrowstyle": "-|>", "color": COLORS["reference"], "lw": 2})
     sentence = (
-        f"Batches of {batch_size:,}: on average a gradient is {distance:.1f} times the arrow's length away from the "
-        f"arrow's tip; {same_way} of 100 point within 45 degrees of it."
+        f"Batches of {batch_size:,}: the RMS distance of a gradient from the arrow's tip is {distance:.1f} times the "
+        f"arrow's length; {close} of 100 gradients are within 45 degrees of the arrow. In the picture {seems_close} "
+        f"are: it shows 2 of {gradients.shape[1]:,} dimensions"
     )
-    return stage, sentence
+    outside = 100 - inside.sum().item()
+    return stage, sentence + (f", and {outside} gradients are outside (open dots)." if outside else ".")
+
+
+def _within_45_degrees(vectors: torch.Tensor, direction: torch.Tensor) -> int:
+    """How many rows of `vectors` have an angle of less than 45 degrees to `direction`."""
+    return (torch.nn.functional.cosine_similarity(vectors, direction[None]) > 0.5**0.5).sum().item()

@@ -12,7 +12,7 @@ from course_utils.explorers.stage import Stage
 
 
 def average_digit(split: Split) -> Explorer:
-    """How many images of a digit must be averaged until the average stops changing?
+    """How close is the average of some images of a digit to the average of all of them?
 
     Raises ValueError if `split` has no image of a digit.
     """
@@ -32,7 +32,7 @@ def average_digit(split: Split) -> Explorer:
 
 
 class Digit:
-    """All images of one digit, shape (samples, 28, 28), their average, and how far a single one is from it."""
+    """All images of one digit, shape (samples, 28, 28), their average, and their RMS distance from it (L2 norm)."""
 
     def __init__(self, images: torch.Tensor) -> None:
         self.images, self.average = images, images.mean(0)
@@ -50,9 +50,9 @@ def _stage() -> Stage:
 
 
 def draw_average_digit(digits: list[Digit], digit: int, doublings: int) -> tuple[Figure, str]:
-    """The first image of `digit`, the average of the first 2^doublings, and the average of all, side by side."""
+    """The first image of `digit`, the average of the first 2^doublings (or of all, if there are fewer), that of all."""
     images, average, spread = digits[digit].images, digits[digit].average, digits[digit].spread
-    count = 2**doublings
+    count = min(2**doublings, len(images))
     few = images[:count].mean(0)
     stage = _stage().empty()
     titles = ["one image", f"average of {count:,}", f"average of all {len(images):,}"]
@@ -61,6 +61,6 @@ def draw_average_digit(digits: list[Digit], digit: int, doublings: int) -> tuple
         axes.text(13.5, -1.7, title, ha="center")
     sentence = (
         f"The average of {count:,} images of the digit {digit} is {(few - average).norm().item() / spread:.2f} times "
-        f"as far from the average of all as a single image is; 1/√{count:,} is {count**-0.5:.2f}."
+        f"as far from the average of all as a single image typically is; 1/√{count:,} is {count**-0.5:.2f}."
     )
     return stage, sentence
