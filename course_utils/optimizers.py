@@ -1,4 +1,4 @@
-"""Optimizers that see every micro-batch: right and wrong ways to combine accumulation with momentum and Adam.
+"""Optimizers that are given every micro-batch: right and wrong ways to accumulate with momentum and Adam.
 
     optimizer.zero_grad()
     for inputs, targets in window:
@@ -33,16 +33,16 @@ _BELOW = {"lr": math.inf, "momentum": 1, "betas": 1, "eps": math.inf, "weight_de
 
 
 class AccumulatingOptimizer(Optimizer):
-    """An optimizer that takes in each micro-batch with absorb() and makes the window's one update with step().
+    """An optimizer that is given each micro-batch with absorb() and makes the window's one update with step().
 
-    Without absorb(), step() takes .grad for the whole window and leaves it there, as in torch.optim. Parameters without
-    a gradient in the window are skipped. zero_grad() drops the window, too; a class that folds gradients into its
-    moments at once cannot take them out again. state_dict() may be saved within a window. A hyperparameter out of its
-    range, in a group of its own or not, is a ValueError.
+    Without absorb(), step() uses .grad as the whole window's gradient and does not clear it, as in torch.optim.
+    Parameters without a gradient in the window are skipped. zero_grad() also discards what was absorbed since the last
+    step(), except for what a class has already added to its velocity or moments. state_dict() may be saved within a
+    window. Raises ValueError for a hyperparameter that is out of range, also in a parameter group.
     """
 
     def absorb_gradient(self, state: dict, gradient: Tensor, share: float, group: dict) -> None:
-        """Takes one parameter's share_k and g_k into its `state`, where "in_window" tells of earlier ones."""
+        """Adds share_k and g_k of one parameter to its `state`, which has "in_window" after the window's first one."""
         raise NotImplementedError
 
     def move(self, parameter: Tensor, state: dict, group: dict) -> None:
@@ -50,7 +50,7 @@ class AccumulatingOptimizer(Optimizer):
         raise NotImplementedError
 
     def add_param_group(self, param_group: dict) -> None:
-        """As in torch.optim; the constructor, too, adds its groups here."""
+        """As in torch.optim; the constructor adds its groups here, too."""
         instance_of(dict, param_group=param_group)
         for name, value in {**self.defaults, **param_group}.items():
             below, pair = _BELOW.get(name), name == "betas"
@@ -62,13 +62,15 @@ class AccumulatingOptimizer(Optimizer):
 
     @torch.no_grad()
     def absorb(self, share: float) -> None:
-        """Takes in the gradients of a micro-batch that has `share` of the window's samples, and sets .grad to None.
+        """Adds the gradients of a micro-batch that has `share` of the window's samples, and sets .grad to None.
 
         Raises ValueError unless 0 < share <= 1.
         """
         number = share.item() if isinstance(share, Tensor) and share.numel() == 1 else share
         if not isinstance(number, Real) or not 0 < number <= 1:
-            raise ValueError(f"share={share!r} must be above 0 and at most 1: a part of the window's samples")
+            raise ValueError(
+                f"share={share!r} must be above 0 and at most 1: the micro-batch's share of the window's samples"
+            )
         self._absorb(float(number))
         super().zero_grad()
 
@@ -77,7 +79,7 @@ class AccumulatingOptimizer(Optimizer):
         """Makes the update. Returns what `closure`, called first and with gradients enabled, returns.
 
         Raises RuntimeError if .grad holds gradients beside those absorbed, and ValueError if the shares do not add up
-        to 1 within 1e-6; no parameter has changed then, and the window stays as it is.
+        to 1 within 1e-6. In both cases no parameter changes, and what was absorbed is kept.
         """
         instance_of(Callable | None, closure=closure)
         with torch.enable_grad():
@@ -98,7 +100,7 @@ class AccumulatingOptimizer(Optimizer):
         return loss
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """As in torch.optim; gradients absorbed since the last step() are dropped as well."""
+        """As in torch.optim; gradients absorbed since the last step() are discarded as well."""
         super().zero_grad(set_to_none)
         self._drop_window()
 
@@ -120,11 +122,12 @@ class AccumulatingOptimizer(Optimizer):
 
 
 class MomentumPerMicroBatch(AccumulatingOptimizer):
-    """Wrong, to study: velocity <- momentum * velocity + share_k g_k, at once, at every micro-batch.
+    """A wrong rule, to study: velocity <- momentum * velocity + share_k g_k at every micro-batch.
 
-    Then, once a window, parameter <- parameter - lr * velocity. The effective momentum is momentum^K, and of equal
-    gradients only (1 - momentum^K) / (K (1 - momentum)) arrives. With K = 1 it is torch.optim.SGD; what is right for
-    K > 1 is that SGD on Σ share_k g_k.
+    Then, once per window, parameter <- parameter - lr * velocity. PyTorch calls the velocity momentum_buffer. From one
+    window to the next it decays by momentum^K, and a window of equal gradients g adds only
+    (1 - momentum^K) / (K (1 - momentum)) g to it. For K = 1 this is torch.optim.SGD. The right rule for K > 1 is
+    torch.optim.SGD with the gradient Σ share_k g_k.
     """
 
     def __init__(self, params: ParamsT, lr: float = 1e-3, momentum: float = 0.9) -> None:
@@ -138,11 +141,13 @@ class MomentumPerMicroBatch(AccumulatingOptimizer):
 
 
 class AdamSquaredMean(AccumulatingOptimizer):
-    """Adam of the large batch, to the last bits: v <- beta2 v + (1 - beta2) (Σ share_k g_k)².
+    """(a), the square of the mean gradient: v <- beta2 v + (1 - beta2) (Σ share_k g_k)².
 
-    Common to all Adams here: m <- beta1 m + (1 - beta1) Σ share_k g_k, and with m̂ = m / (1 - beta1^t) and
-    v̂ = v / (1 - beta2^t), parameter <- (1 - lr weight_decay) parameter - lr m̂ / (√v̂ + eps). Kingma & Ba 2015 (arXiv
-    1412.6980), algorithm 1; weight decay as in AdamW, Loshchilov & Hutter 2019 (arXiv 1711.05101), algorithm 2.
+    This is Adam on the large batch, up to rounding. Common to the variants of Adam here, unless they say otherwise:
+    m <- beta1 m + (1 - beta1) Σ share_k g_k, and with m̂ = m / (1 - beta1^t) and v̂ = v / (1 - beta2^t),
+    parameter <- (1 - lr weight_decay) parameter - lr m̂ / (√v̂ + eps). Kingma & Ba 2015 (arXiv 1412.6980), algorithm 1.
+    The weight decay is that of torch.optim.AdamW, after Loshchilov & Hutter 2019 (arXiv 1711.05101); in their algorithm
+    2 it is multiplied by a schedule's factor, but not by the learning rate (pytorch/pytorch issue 38853).
     """
 
     def __init__(
@@ -158,7 +163,7 @@ class AdamSquaredMean(AccumulatingOptimizer):
 
     def move(self, parameter: Tensor, state: dict, group: dict) -> None:
         beta1, beta2 = group["betas"]
-        if "gradient" in state:  # not so where the moments took it at once
+        if "gradient" in state:  # absent where absorb_gradient() has already added it to the moments
             state["m"] = beta1 * state.get("m", 0) + (1 - beta1) * state["gradient"]
             state["v"] = self.second_moment(state, state.get("v", 0), beta2)
         t = state["updates"] = state.get("updates", 0) + 1
@@ -167,10 +172,11 @@ class AdamSquaredMean(AccumulatingOptimizer):
 
 
 class AdamMeanOfSquares(AdamSquaredMean):
-    """v <- beta2 v + (1 - beta2) Σ share_k g_k²: square first, then average.
+    """(b), the mean of the squared micro-batch gradients: v <- beta2 v + (1 - beta2) Σ share_k g_k².
 
-    Wang & Aitchison 2024, "Batch size invariant Adam" (arXiv 2402.18824). Where a micro-batch's gradient has a mean of
-    mu standard deviations, v is (mu² + 1) / (mu² + 1/K) times AdamSquaredMean's.
+    Wang & Aitchison 2024, "Batch size invariant Adam" (arXiv 2402.18824): square first, then average. If the gradients
+    of K equal micro-batches are independent, with a mean of mu standard deviations, the expected v is
+    (mu² + 1) / (mu² + 1/K) times that of AdamSquaredMean.
     """
 
     def absorb_gradient(self, state: dict, gradient: Tensor, share: float, group: dict) -> None:
@@ -182,11 +188,12 @@ class AdamMeanOfSquares(AdamSquaredMean):
 
 
 class AdamSumOfSquares(AdamSquaredMean):
-    """v <- beta2^K v + (1 - beta2) Σ g_k², as it circulates: uneven micro-batches count alike.
+    """The sum of the squares, claim C14: v <- beta2^K v + (1 - beta2) Σ g_k², whatever the micro-batches' sizes.
 
-    It is the v of K updates, but for the decay among the K squares. Its bias is not 1 - beta2^t: v is divided by what
-    it would be if every g_k were 1, weight <- beta2^K weight + (1 - beta2) K. Dividing by 1 - beta2^t would leave v
-    K times too large at t = 1, and K (1 - beta2) / (1 - beta2^K) times in the end.
+    This is v after K updates of Adam with a micro-batch each, except that the K squares do not decay among themselves.
+    Its bias is not 1 - beta2^t: v is divided by what it would be if every g_k were 1, which is
+    weight <- beta2^K weight + (1 - beta2) K. Dividing by 1 - beta2^t would leave v K times too large at t = 1, and
+    K (1 - beta2) / (1 - beta2^K) times for large t.
     """
 
     def absorb_gradient(self, state: dict, gradient: Tensor, share: float, group: dict) -> None:
@@ -200,11 +207,11 @@ class AdamSumOfSquares(AdamSquaredMean):
 
 
 class AdamA(AdamSquaredMean):
-    """v <- beta2 v + (1 - beta2) Σ (share_k g_k)²; m and v take each gradient at once, so that none has to be kept.
+    """v <- beta2 v + (1 - beta2) Σ (share_k g_k)²; each gradient is added to m and v at once and need not be kept.
 
-    Zhang et al. 2023, "Adam Accumulation" (arXiv 2305.19982), in the form that others implement: m and v decay at the
-    window's first micro-batch only. v is (mu² + 1) / (K mu² + 1) times AdamSquaredMean's: the same where noise rules,
-    1/K of it where the mean does.
+    Zhang et al. 2023, "Adam Accumulation" (arXiv 2305.19982), as in a public implementation: m and v decay only at the
+    window's first micro-batch. With mu as in AdamMeanOfSquares, the expected v is (mu² + 1) / (K mu² + 1) times that of
+    AdamSquaredMean: the same for pure noise, and 1/K of it without noise.
     """
 
     def absorb_gradient(self, state: dict, gradient: Tensor, share: float, group: dict) -> None:
@@ -215,10 +222,10 @@ class AdamA(AdamSquaredMean):
 
 
 class AdamPerMicroBatch(AdamA):
-    """Wrong, to study: m <- beta1 m + (1 - beta1) g_k and v <- beta2 v + (1 - beta2) g_k² at every micro-batch.
+    """A wrong rule, to study: m <- beta1 m + (1 - beta1) g_k, v <- beta2 v + (1 - beta2) g_k² at every micro-batch.
 
-    m and v decay K times a window, and late micro-batches count more than early ones, whatever their shares. As t
-    counts updates, the first m̂ from equal gradients is (1 - beta1^K) / (1 - beta1) times too large.
+    m and v decay K times per window, and late micro-batches count more than early ones, whatever their shares. Because
+    t counts windows, the first m̂ of equal gradients is (1 - beta1^K) / (1 - beta1) times too large.
     """
 
     def absorb_gradient(self, state: dict, gradient: Tensor, share: float, group: dict) -> None:

@@ -198,15 +198,15 @@ GRADIENTS = st.floats(-10, 10)
     momentum=st.floats(0, 0.99),
     data=st.data(),
 )
-def test_momentum_per_micro_batch_is_sgd_of_the_power_on_faded_gradients(micro_batches, momentum, data):
+def test_momentum_per_micro_batch_is_sgd_of_the_power_on_decayed_gradients(micro_batches, momentum, data):
     windows = data.draw(st.lists(st.lists(GRADIENTS, min_size=micro_batches, max_size=micro_batches), max_size=5))
     ours, theirs = weight(), weight()
     optimizer = MomentumPerMicroBatch([ours], lr=0.1, momentum=momentum)
     sgd = torch.optim.SGD([theirs], lr=0.1, momentum=momentum**micro_batches)
     for gradients in windows:
         path(optimizer, ours, [equal_shares(gradients)])
-        faded = sum(momentum ** (micro_batches - 1 - k) * g / micro_batches for k, g in enumerate(gradients))
-        theirs.grad = torch.tensor(faded, dtype=torch.float64)
+        decayed = sum(momentum ** (micro_batches - 1 - k) * g / micro_batches for k, g in enumerate(gradients))
+        theirs.grad = torch.tensor(decayed, dtype=torch.float64)
         sgd.step()
     assert ours.item() == pytest.approx(theirs.item(), abs=1e-12)
 
@@ -264,7 +264,7 @@ def test_bias_correction_makes_equal_gradients_a_step_of_lr_whatever_the_windows
 
 
 def test_the_bias_of_the_sum_of_squares_is_not_that_of_updates():
-    """Gradients of 1, so that v should be 1: dividing by 1 - beta2^t leaves it too large, for ever."""
+    """Gradients of 1, so that v should be 1: dividing by 1 - beta2^t leaves it too large, for any t."""
     parameter, K, beta2 = weight(), 4, 0.9
     optimizer = AdamSumOfSquares([parameter], betas=(0.9, beta2))
     for t in range(1, 201):
