@@ -1,4 +1,4 @@
-"""Lesson 08: the length of Adam's steps with the square of the mean, and with the mean of the squares."""
+"""Lesson 08: the length of Adam's steps with (a) the square of the mean gradient, (b) the mean of the squares."""
 
 import functools
 
@@ -11,27 +11,27 @@ from course_utils.explorers.explorer import Explorer, slider
 from course_utils.explorers.stage import Stage
 from course_utils.plotting import COLORS
 
-WINDOWS = 2_000
-CURVES = {"(a) square of the mean": "right", "(b) mean of the squares": "weight"}
+WINDOWS = 4_000
+CURVES = {"(a) square of the mean gradient": "right", "(b) mean of the squared micro-batch gradients": "weight"}
 
 
 def second_moment() -> Explorer:
-    """How long are Adam's steps, by signal-to-noise ratio and number of micro-batches?"""
+    """How long are Adam's steps for a signal-to-noise ratio of a micro-batch and a number of micro-batches?"""
     return Explorer(
         draw_second_moment,
-        signal=slider(widgets.FloatLogSlider, "signal to noise", 0.1, -2, 1, 0.25),
+        signal=slider(widgets.FloatLogSlider, "signal-to-noise ratio", 0.1, -2, 1, 0.25),
         steps=slider(widgets.IntSlider, "micro-batches K", 16, 1, 64, 1),
     )
 
 
 def step_lengths(signal: float, steps: int) -> tuple[float, float]:
-    """m / √v in learning rates, from E[m] and E[v], for (a) the square of the mean, (b) the mean of the squares."""
+    """E[m] / √E[v], in learning rates, for (a) the square of the mean, (b) the mean of the squares."""
     signal, steps = real_number("signal", signal, zero=True), positive_integer("steps", steps)
     return signal / (signal**2 + 1 / steps) ** 0.5, signal / (signal**2 + 1) ** 0.5
 
 
 def simulated_step_lengths(signal: float, steps: int) -> tuple[float, float]:
-    """The same from WINDOWS windows of gradients with this mean and noise of size 1."""
+    """The same from WINDOWS windows of gradients with mean `signal` and standard deviation 1."""
     signal, steps = real_number("signal", signal, zero=True), positive_integer("steps", steps)
     gradients = signal + torch.randn(WINDOWS, steps, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     m, a, b = gradients.mean(), gradients.mean(1).square().mean(), gradients.square().mean()
@@ -44,26 +44,26 @@ def _stage() -> Stage:
     stage.subplots_adjust(0.1, 0.15, 0.97, 0.9)
     axes = stage.subplots()
     for place, (name, color) in enumerate(CURVES.items()):
-        axes.text(-1.95, 0.95 - 0.1 * place, name, color=COLORS[color])
-    axes.set(xlim=(-2, 1), ylim=(0, 1.1), xticks=[-2, -1, 0, 1], yticks=[0, 0.5, 1], ylabel="step in learning rates")
-    axes.set_xticklabels(["0.01", "0.1", "1", "10"])
-    axes.set_xlabel("signal to noise of a micro-batch")
+        axes.text(-1.95, 1.21 - 0.1 * place, name, color=COLORS[color])
+    axes.set(xlim=(-2, 1), xticks=[-2, -1, 0, 1], xticklabels=["0.01", "0.1", "1", "10"], ylim=(0, 1.3))
+    axes.set(yticks=[0, 0.5, 1], ylabel="mean step, in learning rates")
+    axes.set_xlabel("signal-to-noise ratio of a micro-batch's gradient")
     return stage
 
 
 def draw_second_moment(signal: float, steps: int) -> tuple[Figure, str]:
-    """Both lengths over three decades of signal-to-noise ratio, with dots at `signal`."""
+    """Both lengths over three decades of signal-to-noise ratio, with the simulated ones at `signal` as dots."""
     a, b = step_lengths(signal, steps)
     stage = _stage().empty()
     [axes] = stage.axes
     decades = torch.linspace(-2, 1, 61, dtype=torch.float64)
+    simulated = simulated_step_lengths(signal, steps)
     for place, color in enumerate(CURVES.values()):
         lengths = [step_lengths(10**x, steps)[place] for x in decades.tolist()]
         axes.plot(decades.numpy(), lengths, color=COLORS[color])
-        found = simulated_step_lengths(signal, steps)[place]
-        axes.plot(torch.tensor(signal).log10().item(), found, "o", color=COLORS[color])
+        axes.plot(torch.tensor(signal).log10().item(), simulated[place], "o", color=COLORS[color])
     sentence = (
-        f"Signal to noise {signal:.3g}, K = {steps}: (a) takes steps of {a:.3f} learning rates, (b) of {b:.3f}; "
-        f"the second moment of (b) is {(a / b) ** 2:.1f} times that of (a)."
+        f"Signal-to-noise ratio {signal:.3g}, K = {steps}: the mean step is {a:.3f} learning rates with (a), {b:.3f} "
+        f"with (b); the second moment of (b) is {(a / b) ** 2:.1f} times that of (a)."
     )
     return stage, sentence
