@@ -20,7 +20,7 @@ def momentum_update(parameters, velocities, lr, momentum, weight_decay):
         v += d_p
         p.add_(v, alpha=-lr)
 
-# %% momentum_update, right: PyTorch does it, with its memory lent
+# %% momentum_update, right: PyTorch does it, with the given state
 def momentum_update(parameters, velocities, lr, momentum, weight_decay):
     optimizer = torch.optim.SGD(parameters, lr=lr, momentum=momentum, weight_decay=weight_decay)
     for p, v in zip(parameters, velocities):
@@ -43,7 +43,7 @@ def momentum_update(parameters, velocities, lr, momentum, weight_decay):
             v.mul_(momentum).add_((1 - momentum) * (p.grad + weight_decay * p))
             p -= lr * v
 
-# %% momentum_update, wrong: the new gradient fades, too
+# %% momentum_update, wrong: the new gradient decays, too
 # says: multiplied by the momentum, too
 def momentum_update(parameters, velocities, lr, momentum, weight_decay):
     with torch.no_grad():
@@ -175,12 +175,12 @@ def updates_per_window(moves, momentum):
     return (moves[2] - moves[1]) / (moves[1] - moves[0])
 
 # %% updates_per_window, wrong: a ratio of moves
-# says: a ratio of moves: they do not fade to 0
+# says: a ratio of moves: they do not decay to 0
 def updates_per_window(moves, momentum):
     return math.log(moves[1] / moves[0]) / math.log(momentum)
 
 # %% updates_per_window, wrong: a ratio of moves, upside down, as n has to be positive
-# says: a ratio of moves upside down
+# says: an inverted ratio of moves
 def updates_per_window(moves, momentum):
     return math.log(moves[0] / moves[1]) / math.log(momentum)
 
@@ -206,13 +206,13 @@ def updates_per_window(moves, momentum):
     return math.floor(math.log(kept) / math.log(momentum))
 
 # %% updates_per_window, wrong: the first difference divided by the second
-# says: the quotient of differences is upside down
+# says: the quotient of the differences is inverted
 def updates_per_window(moves, momentum):
     kept = (moves[1] - moves[0]) / (moves[2] - moves[1])
     return round(math.log(kept) / math.log(momentum))
 
 # %% updates_per_window, wrong: one logarithm divided by the other, upside down
-# says: the quotient of the two logarithms is upside down
+# says: the quotient of the two logarithms is inverted
 def updates_per_window(moves, momentum):
     kept = (moves[2] - moves[1]) / (moves[1] - moves[0])
     return math.log(momentum) / math.log(kept)
@@ -658,7 +658,7 @@ def adamw_step(optimizer, weight_decay):
     optimizer.step()
 
 # %% adamw_step, wrong: a new AdamW for each step
-# says: a new optimizer with an empty memory
+# says: a new optimizer, with empty state
 def adamw_step(optimizer, weight_decay):
     group = optimizer.param_groups[0]
     torch.optim.AdamW(group["params"], lr=group["lr"], betas=group["betas"], weight_decay=weight_decay).step()
@@ -701,7 +701,7 @@ def second_moment_inputs(gradients, sizes):
     return (shares * gradients**2).sum(0), (shares * gradients).sum(0) ** 2
 
 # %% second_moment_inputs, wrong: sizes ignored
-# says: all micro-batches count alike
+# says: all micro-batches have the same weight
 def second_moment_inputs(gradients, sizes):
     return gradients.mean(0) ** 2, (gradients**2).mean(0)
 
