@@ -2,6 +2,7 @@
 
 import copy
 import fnmatch
+import functools
 import importlib
 import inspect
 import pkgutil
@@ -22,7 +23,7 @@ from torch.optim.lr_scheduler import StepLR
 from traitlets import TraitError
 
 import course_utils
-from course_utils import accumulation, loops, noise, optimizers
+from course_utils import accumulation, loops, noise, optimizers, processes
 from course_utils.data import Split
 from course_utils.watch import Watched, watch
 
@@ -72,6 +73,15 @@ def one_epoch(model, optimizer, loader) -> None:
         optimizer.zero_grad()
         accumulation.backward(model, window)
         optimizer.step()
+
+
+def of_rank(rank, world_size) -> int:
+    return rank
+
+
+@functools.cache
+def one_rank() -> processes.Ranks:
+    return processes.Ranks(1)
 
 
 def seen_right() -> Watched:
@@ -463,16 +473,32 @@ TABLE: dict[str, tuple[Callable[[], dict[str, Any]], list[Bad]]] = {
         [Bad("figure", NO_FIGURE, TypeError), Bad("alt", [None, 5, "", "Too short.", "it has no full stop"])],
     ),
     "processes.torchrun_command": (
-        lambda: {"script": "train.py", "ranks": 2},
-        [Bad("script", NO_PATH, TypeError), Bad("ranks", NOT_POSITIVE_INTEGERS)],
+        lambda: {"script": "train.py", "world_size": 2},
+        [Bad("script", NO_PATH, TypeError), Bad("world_size", NOT_POSITIVE_INTEGERS)],
     ),
     "processes.run_ranks": (
-        lambda: {"script": "print(1)", "ranks": 1, "timeout": 100},
+        lambda: {"script": "print(1)", "world_size": 1, "timeout": 100},
         [
             Bad("script", [Path("train.py"), *NO_PATH], TypeError),
-            Bad("ranks", NOT_POSITIVE_INTEGERS),
+            Bad("world_size", NOT_POSITIVE_INTEGERS),
             Bad("timeout", NOT_POSITIVE),
         ],
+    ),
+    "processes.Ranks": (
+        lambda: {"world_size": 1, "setup": "import os", "timeout": 100},
+        [
+            Bad("world_size", NOT_POSITIVE_INTEGERS),
+            Bad("setup", [Path("train.py"), *NO_PATH], TypeError),
+            Bad("timeout", NOT_POSITIVE),
+        ],
+    ),
+    "processes.Ranks.define": (
+        lambda: {"functions": [of_rank]},
+        [Bad("functions", [[5], ["f"]], TypeError, "function")],
+    ),
+    "processes.Ranks.call": (
+        lambda: {"function": of_rank},
+        [Bad("function", NOT_CALLABLE, TypeError), Bad("function", [lambda rank, world_size: rank])],
     ),
     "schedules.plateau_trace": (
         lambda: {"metrics": [1.0, NAN], "lr": 1.0, "factor": 0.5},
@@ -630,6 +656,8 @@ CALLS = {
     "accumulation.windows": lambda **arguments: list(accumulation.windows(**arguments)),
     "accumulation.cross_entropy_mean().count": lambda **arguments: accumulation.cross_entropy_mean().count(**arguments),
     "accumulation.mean_squared_error().total": lambda **arguments: accumulation.mean_squared_error().total(**arguments),
+    "processes.Ranks.define": lambda functions: one_rank().define(*functions),
+    "processes.Ranks.call": lambda function: one_rank().call(function),
     "noise.NoiseScale.add": lambda **arguments: noise.NoiseScale(2, 8).add(**arguments),
     "optimizers.AccumulatingOptimizer": lambda params, lr=0.1: optimizers.AccumulatingOptimizer(params, {"lr": lr}),
     **{

@@ -3,16 +3,19 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+import nbformat
 import pytest
+from nbclient import NotebookClient
 
 from course_utils import processes
-from course_utils.processes import run_ranks, torchrun_command
+from course_utils.processes import Ranks, run_ranks, torchrun_command
 
 NOTE_PIDS = """
 import os, pathlib, sys, time
@@ -135,8 +138,8 @@ def test_an_interrupted_or_killed_caller_leaves_no_process(temporary, notes, how
     finally:
         caller.kill()
         caller.communicate()
-    if how == "SIGINT":
-        assert errors.strip().endswith("KeyboardInterrupt") and list(temporary.iterdir()) == []
+    assert list(temporary.iterdir()) == []
+    assert errors.strip().endswith("KeyboardInterrupt") or how == "SIGKILL"
 
 
 def test_ranks_end_when_torchrun_is_killed(notes):
@@ -186,11 +189,243 @@ def test_what_is_shown_is_what_runs(monkeypatch):
 
 @pytest.mark.parametrize("wrong", [0, -1, 1.5, "two", True])
 def test_what_cannot_be_a_number_of_ranks(wrong):
-    with pytest.raises(ValueError, match="ranks="):
-        run_ranks("", wrong)
+    for start in (run_ranks, lambda script, wrong: Ranks(wrong, script)):
+        with pytest.raises(ValueError, match="world_size="):
+            start("", wrong)
 
 
 @pytest.mark.parametrize("wrong", [0, -1, float("nan"), "long", None])
 def test_what_cannot_be_a_timeout(wrong):
-    with pytest.raises(ValueError, match="timeout="):
-        run_ranks("", timeout=wrong)
+    for start in (run_ranks, lambda script, timeout: Ranks(1, script, timeout=timeout)):
+        with pytest.raises(ValueError, match="timeout="):
+            start("", timeout=wrong)
+
+
+# Ranks that stay alive, and the functions that they call: a rank gets their source
+
+
+def where(rank, world_size):
+    import os
+
+    print("process", rank, "of", world_size)
+    return [rank, world_size, os.getpid(), os.getppid()]
+
+
+def greeting():
+    return "hello"
+
+
+def greet(rank, world_size):
+    return f"{greeting()} {rank}"
+
+
+def summed(rank, world_size):  # the setup imports torch
+    number = torch.tensor(rank + 1)  # noqa: F821
+    dist.all_reduce(number)  # noqa: F821
+    return number.item()
+
+
+def raises(rank, world_size):
+    if rank == 1:
+        raise LookupError("no data left")
+    time.sleep(600)
+
+
+def dies(rank, world_size):
+    if rank == 1:
+        os._exit(7)
+    time.sleep(600)
+
+
+def is_killed(rank, world_size):
+    if rank == 1:
+        os.kill(os.getpid(), 9)
+    time.sleep(600)
+
+
+def leaves(rank, world_size):
+    if rank == 1:
+        os._exit(0)
+    time.sleep(600)
+
+
+def hangs(rank, world_size):
+    if rank == 1:
+        time.sleep(600)
+
+
+def returns_a_set(rank, world_size):
+    return {rank} if rank == 1 else [rank]
+
+
+def is_in_a_collective(rank, world_size):
+    if rank == 1:
+        os._exit(7)
+    dist.all_reduce(torch.ones(1))  # noqa: F821
+
+
+IMPORTS = "import os, time\n"
+GLOO = "import os, torch, torch.distributed as dist\ndist.init_process_group('gloo')\n"
+
+
+def test_the_same_processes_answer_one_call_after_the_other(temporary, capsys):
+    with Ranks() as ranks:
+        answers = ranks.call(where)
+        assert capsys.readouterr().out == "rank 0: process 0 of 2\nrank 1: process 1 of 2\n"
+        assert ranks.call(where) == answers
+    assert [answer[:2] for answer in answers] == [[0, 2], [1, 2]]
+    started = {pid for answer in answers for pid in answer[2:]}
+    assert len(started) == 3 and not any(map(is_alive, started)) and list(temporary.iterdir()) == []
+
+
+def test_functions_that_others_need():
+    with Ranks() as ranks:
+        with pytest.raises(RuntimeError, match="NameError: name 'greeting' is not defined"):
+            ranks.call(greet)
+        ranks.define(greeting, where)
+        assert ranks.call(greet) == ["hello 0", "hello 1"]  # started again, and knows what was defined
+        new = {}
+        exec("def greeting():\n    return 'good morning'\n", new)
+        with pytest.raises(ValueError, match="function=greeting must be written in a cell or a file"):
+            ranks.define(new["greeting"])
+
+
+def test_a_function_that_is_defined_again_is_replaced(tmp_path):
+    with Ranks(1) as ranks:
+        for number in (1, 2):
+            (tmp_path / f"new_{number}.py").write_text(f"def greeting():\n    return {number}\n")
+            namespace = {}
+            path = str(tmp_path / f"new_{number}.py")
+            exec(compile(Path(path).read_text(), path, "exec"), namespace)
+            ranks.define(namespace["greeting"])
+            assert ranks.call(greet) == [f"{number} 0"]
+
+
+def test_all_reduce_between_ranks_that_stay_alive():
+    with Ranks(2, GLOO) as ranks:
+        assert ranks.call(summed) == [3, 3] == ranks.call(summed)
+        with pytest.raises(RuntimeError, match="rank 1 ended with exit code 7: no message"):
+            ranks.call(is_in_a_collective)  # rank 0 is told "Connection closed by peer", and is not to blame
+        assert ranks.call(summed) == [3, 3]
+
+
+@pytest.mark.parametrize(
+    ("function", "error", "message"),
+    [
+        (raises, RuntimeError, "rank 1: LookupError: no data left\n\nTraceback (most recent call last):\n  File"),
+        (dies, RuntimeError, "rank 1 ended with exit code 7: no message"),
+        (is_killed, RuntimeError, "rank 1 ended with exit code -9: no message"),
+        (leaves, RuntimeError, "rank 1 ended before it had returned from leaves"),
+        (hangs, TimeoutError, "rank 1 had not returned from hangs after 4 seconds, other ranks had: is there an all-"),
+        (returns_a_set, RuntimeError, "rank 1: TypeError: returns_a_set must return what JSON can hold, numbers,"),
+    ],
+)
+def test_after_an_error_nothing_is_left_and_the_next_call_starts_again(temporary, function, error, message):
+    with Ranks(2, IMPORTS, timeout=4) as ranks:
+        before = {pid for answer in ranks.call(where) for pid in answer[2:]}
+        with pytest.raises(error) as caught:
+            ranks.call(function)
+        assert str(caught.value).startswith(message)
+        assert not any(map(is_alive, before)) and list(temporary.iterdir()) == []
+        if function is raises:
+            assert 'in raises\n    raise LookupError("no data left")\nLookupError' in str(caught.value)
+            assert "_reply" not in str(caught.value), "the traceback begins in the function"
+            after = {pid for answer in ranks.call(where) for pid in answer[2:]}
+            assert before.isdisjoint(after)
+
+
+def test_a_setup_that_fails_and_one_that_hangs(temporary, monkeypatch):
+    failed = pytest.raises(RuntimeError, match=r"rank \d ended with exit code 1: LookupError: no such module")
+    with Ranks(2, "raise LookupError('no such module')") as ranks, failed:
+        ranks.call(where)
+    monkeypatch.setattr(processes, "START", 8.0)
+    late = pytest.raises(TimeoutError, match=r"the 2 ranks had not started after 8 seconds(.|\n)*rank 1:\n  here")
+    with Ranks(2, "import sys, time\nprint('here', file=sys.stderr)\ntime.sleep(600)") as ranks, late:
+        ranks.call(where)
+    assert list(temporary.iterdir()) == []
+
+
+def test_only_ranks_are_listened_to_and_only_on_this_machine():
+    with Ranks(1) as ranks:
+        address, port = ranks._server.getsockname()
+        assert address == "127.0.0.1"
+        with socket.create_connection((address, port)) as stranger, socket.create_connection((address, port)) as other:
+            stranger.sendall(b'{"token": "guessed", "rank": 0}\n')
+            other.sendall(b"\xff\n")
+            assert ranks.call(greet_alone) == ["hello"]
+
+
+def greet_alone(rank, world_size):
+    return "hello"
+
+
+def test_ranks_end_with_the_object_that_stands_for_them(temporary):
+    ranks = Ranks(1)
+    started = set(ranks.call(where)[0][2:])
+    ranks = Ranks(1)  # as running the cell again does
+    assert not any(map(is_alive, started))
+    del ranks
+    assert list(temporary.iterdir()) == []
+
+
+CALLER = """
+import signal, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from course_utils.processes import Ranks
+ranks = Ranks(2, {setup!r})
+from tests.test_processes import greet_alone, hangs
+ranks.call(greet_alone)
+{then}
+"""
+
+
+@pytest.mark.parametrize("how", ["SIGINT", "SIGKILL", "the end"])
+def test_a_caller_that_ends_leaves_no_process_and_no_file(temporary, notes, how):
+    then = "" if how == "the end" else "ranks.call(hangs)"
+    call = CALLER.format(setup=NOTE_PIDS.format(folder=str(notes)), then=then)
+    caller = subprocess.Popen([sys.executable, "-c", call], cwd=Path(__file__).parent.parent, stderr=subprocess.PIPE)
+    try:
+        wait_until(lambda: len(pids(notes)) == 3)
+        if then:
+            assert all(map(is_alive, pids(notes)))
+            caller.send_signal(getattr(signal, how))
+        _, errors = caller.communicate(timeout=60)
+        wait_until(lambda: not any(map(is_alive, pids(notes))))
+    finally:
+        caller.kill()
+        caller.communicate()
+    assert list(temporary.iterdir()) == []
+    assert (b"KeyboardInterrupt" in errors) == (how == "SIGINT")
+
+
+@pytest.mark.parametrize("now", [False, True])
+def test_a_kernel_that_is_restarted_leaves_nothing(temporary, notes, now):
+    setup = NOTE_PIDS.format(folder=str(notes))
+    start = f"from course_utils.processes import Ranks\nranks = Ranks(2, {setup!r})"
+    question = "def question(rank, world_size):\n    return rank\n\n\nassert ranks.call(question) == [0, 1]"
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in (start, question)])
+    client = NotebookClient(book, timeout=120, kernel_manager_class="jupyter_client.KernelManager")
+    with client.setup_kernel():
+        for place, cell in enumerate(book.cells):
+            client.execute_cell(cell, place)
+        first = pids(notes)
+        assert len(first) == 3 and all(map(is_alive, first))
+        client.km.restart_kernel(now=now)
+        wait_until(lambda: not any(map(is_alive, first)))
+        wait_until(lambda: not list(temporary.glob("ranks-*")))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "message"),
+    [
+        (lambda rank, world_size: rank, ValueError, "function=<lambda> must have a name"),
+        (print, TypeError, "function=<built-in function print>, of type builtin_function_or_method, must be of type"),
+        ("where", TypeError, "function='where', of type str,"),
+    ],
+)
+def test_what_cannot_be_called(wrong, error, message):
+    with Ranks(1) as ranks:
+        for take in (ranks.call, ranks.define):
+            with pytest.raises(error) as caught:
+                take(wrong)
+            assert str(caught.value).startswith(message)
