@@ -1,4 +1,4 @@
-"""What Accelerate, Lightning and Transformers' Trainer do today, as lesson 14 says it.
+"""What lesson 14 says of Accelerate, Lightning and Transformers' Trainer holds for the installed versions.
 
 A release that changes it fails here, with a message that names the sentence to update. The assertions are about the
 weight that each of 17 samples has in each of two updates: its loss is a parameter of its own, so that its gradient is
@@ -37,23 +37,23 @@ SENTENCES = {
     "accelerate clips": "`clip_grad_norm_` does not wait.",
     "accelerate schedule": "A prepared scheduler may be called for every micro-batch",
     "accelerate remedy": "Right in both epochs. With several processes `samples` is the number in all of them",
-    "accelerate state": "They share their state; the last one made wins.",
-    "accelerate flag": "while it is False every prepared optimizer's `step` does nothing, silently.",
-    "accelerate unprepared": "It cannot see the end: the tail stays in <code>.grad</code>",
-    "lightning divides": "A half again, and the same faults.",
-    "lightning clips": "Lightning clips once per update, and you need to do nothing for it.",
+    "accelerate state": "They share their state, so the last one made sets it for both.",
+    "accelerate flag": "while it is False, `step` of every prepared optimizer has no effect.",
+    "accelerate unprepared": "Accelerate cannot see the end of the epoch: the gradients of the short last window stay in `.grad`",
+    "lightning divides": "The same weights and faults as with Accelerate.",
+    "lightning clips": "Lightning clips once per update, without code of yours.",
     "lightning schedule": "The schedule is right at the default frequency of 1.",
     "lightning remedy": "Give Lightning the *large* batch, split it yourself",
     "trainer counts": "The Trainer takes the window from the loader before the first backward, counts its tokens",
-    "trainer promise": "A `**kwargs` counts as a promise to use the number.",
+    "trainer promise": "If there is a `**kwargs`, the Trainer assumes that the model divides by the count.",
     "trainer mean of means": "Without `**kwargs` it is the mean of means.",
-    "trainer own loss": "The model takes the count, so the Trainer believes it was used, and divides by nothing.",
+    "trainer own loss": "The model accepts the count, so the Trainer assumes that the loss was divided by it, and does not divide.",
     "trainer says so": "`loss_is_scaled_for_ga = False` makes the Trainer divide by the window's length",
     "trainer clips": "Clipping and the schedule run once per update.",
     "two processes": "All three wait for the end of the window. But Accelerate's schedule makes four steps",
-    "plateau": "With `ReduceLROnPlateau` one validation counts as many",
+    "plateau": "With `ReduceLROnPlateau` one validation counts as `num_processes` validations",
 }
-pytestmark = pytest.mark.filterwarnings("ignore:::pytorch_lightning")  # it would like more workers
+pytestmark = pytest.mark.filterwarnings("ignore:::pytorch_lightning")  # it advises more workers
 
 
 def update(library, sentence):
@@ -71,13 +71,13 @@ def test_the_sentences_stand_in_the_lesson():
 @pytest.fixture(autouse=True)
 def quiet():
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    accelerate.state.GradientState().sync_gradients = True  # shared, and left down by some of these tests
+    accelerate.state.GradientState().sync_gradients = True  # shared, and left False by some of these tests
     yield
     accelerate.state.GradientState().sync_gradients = True
 
 
 class Instrument:
-    """Parameters that are losses, an optimizer, a schedule that halves the rate, and what was noted at each update."""
+    """Parameters that are losses, an optimizer, a schedule that halves the learning rate, and notes of each update."""
 
     def __init__(self):
         self.losses = nn.Embedding(SAMPLES, 1, dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""Reads from a recording what each micro-batch weighs in each update, and names what is wrong with it."""
+"""Reads from a recording the weight of each micro-batch in each update, and names the faults."""
 
 import bisect
 import collections
@@ -71,9 +71,9 @@ class Fault:
 class MicroBatch:
     """A micro-batch in an update, or several that had one backward() together.
 
-    number: its place among all, counted from 1; span: how many they are; weight: what its mean loss was multiplied
-    with; plain: the same without clip_grad_norm_; count: what its mean divides by, if that is known; backwards: its
-    backward() calls.
+    number: its place among all, counted from 1; span: how many they are; weight: the factor of its mean loss in the
+    loss whose gradient the update used; plain: the same without clip_grad_norm_; count: what its mean divides by, if
+    that is known; backwards: its backward() calls.
     """
 
     number: int
@@ -114,7 +114,7 @@ class Row:
 
     @property
     def due(self) -> list[float] | None:
-        """What each micro-batch should weigh: its share of the window's count."""
+        """The right weight of each micro-batch: its share of the window's count."""
         counts = self.counts
         return None if not counts or not sum(counts) else [count / sum(counts) for count in counts]
 
@@ -126,8 +126,8 @@ class Table:
     name: str
     rows: list[Row]
     steps: Steps
-    loss: str  # what the weights are those of
-    known: bool  # whether what a micro-batch should weigh is known
+    loss: str  # the loss whose weights are shown
+    known: bool  # whether the right weights are known
     unused: list[int] = field(default_factory=list)
     numbers: dict[int, int] = field(default_factory=dict)  # backward() by number: the number of its micro-batch
     missing: list[int] = field(default_factory=list)  # the last micro-batches of an epoch, without a backward()
@@ -656,7 +656,7 @@ class _Judge:
             return
         usual = [row for row in rows if row.size == self.steps and row.number not in self.odd_rows]
         usual = usual or [row for row in rows if row.number not in self.odd_rows]
-        if not usual:  # of no window can be said what it should be
+        if not usual:  # no window is known to begin and end where it should
             return
         self._undo_clipping_by_hand(rows)
         self._shapes(rows)
@@ -686,7 +686,7 @@ class _Judge:
         return abs(one - other) <= self.tolerance * max(abs(one), abs(other))
 
     def _shapes(self, rows: list[Row]) -> None:
-        """How the weights within an update compare: by counts, as they should be, or alike, or neither."""
+        """How are the weights within an update: proportional to the counts, which is right, or equal, or neither?"""
         uneven, means, growing = [], [], []
         for row in rows:
             weights = [each.plain for each in row.micro_batches]
@@ -703,10 +703,8 @@ class _Judge:
             low, high = (f(count for row in means for count in row.counts) for f in (min, max))
             off = max(abs(1 / len(row.due) / share - 1) for row in means for share in row.due if share)
             size = f"{off:.0%}" if off >= 0.01 else f"{off:.1%}"
-            said = (
-                f"a mean of means: the micro-batches of an update have the same weight, but {low:g} to {high:g} "
-                f"{self.unit} (relative error of a weight: up to {size})"
-            )
+            counts = f"{low:g} to {high:g} {self.unit} (relative error of a weight: up to {size})"
+            said = f"a mean of means: the micro-batches of an update have equal weights, although they have {counts}"
             self._say("mean of means", said, means)
         if growing:
             said = "the k-th micro-batch of a window is divided by k, so the first has the largest weight"
@@ -730,7 +728,7 @@ class _Judge:
         return len(ratios) > 0 and all(self._close(r, ratios[0]) for r in ratios) and ratios[0] < 1 - self.tolerance
 
     def _scale(self, rows: list[Row], usual: list[Row]) -> None:
-        """What the weights of an update add up to."""
+        """Is the sum of an update's weights right?"""
         k, given, divisor = self.steps, self.given, self.divisor
         middle = statistics.median(row.plain_total for row in usual)
         constant = all(self._close(row.plain_total, middle) for row in usual)
@@ -811,7 +809,7 @@ class _Judge:
             self._note(f"the loss is multiplied by a constant factor of {middle:.3g}")
 
     def _short(self, rows: list[Row], usual: float, by_term: bool) -> None:
-        """Windows that are shorter than the others: do their weights add up to the same?"""
+        """Do the weights of windows that are shorter than the others add up to the same?"""
         low = [row for row in rows if row.size < self.steps and not self._crosses(row)]
         low = [row for row in low if row.plain_total < usual * (1 - self.tolerance)]
         low = [row for row in low if self.divisor or by_term or self._close(usual, 1)]
@@ -839,7 +837,7 @@ class _Judge:
         return next((fault.updates for fault in self.table.faults if fault.kind == kind), ())
 
     def _relative(self, rows: list[Row]) -> None:
-        """What a micro-batch should weigh is not known; the factors of backward() still tell something."""
+        """The right weights are not known; but the factors of backward() can be compared."""
         divisor, k = self.divisor, self.steps
         weights = [each.plain for row in rows for each in row.micro_batches]
         if not divisor or not all(self._close(weight, weights[0]) for weight in weights):
@@ -882,11 +880,11 @@ class _Judge:
             self._say("scaled after clipping", said, later)
         acted = [clip for row in rows for clip in row.update.clips if clip[1] > clip[0]]
         often = [row for row in rows if len({n for *_, n in row.update.clips}) > 1 and self._width(row) > 1]
-        biting = [row for row in often if any(c[1] > c[0] and c[2] < row.update.after for c in row.update.clips)]
-        biting = [row for row in biting if row.size > 1]
-        if biting:
-            said = "gradients are clipped after each micro-batch, so the first ones are clipped again and again"
-            self._say("clipped each micro-batch", said, biting)
+        early = [row for row in often if any(c[1] > c[0] and c[2] < row.update.after for c in row.update.clips)]
+        early = [row for row in early if row.size > 1]
+        if early:
+            said = "gradients are clipped after each micro-batch, so those of the first ones are clipped repeatedly"
+            self._say("clipped each micro-batch", said, early)
         if not acted:
             norm = max(clip[0] for row in rows for clip in row.update.clips)
             how = "clip_grad_norm_ is called after each micro-batch, but " if often else ""
@@ -1032,7 +1030,7 @@ class _Judge:
         return bool(joined) or max(names.values(), default=0) >= k
 
     def _unseen(self) -> None:
-        """What these micro-batches could not have shown."""
+        """The faults that these micro-batches could not have shown."""
         if self.steps < 2 or (max(self.sizes) < 2 and not self.given):
             return
         table, kinds = self.table, {fault.kind for fault in self.table.faults}
@@ -1055,7 +1053,7 @@ class _Judge:
 
 
 def _between(low: float, high: float) -> str:
-    return f"{low:.3g}" if f"{low:.3g}" == f"{high:.3g}" else f"{low:.3g} to {high:.3g}"
+    return f"{low:.3g}" if f"{low:.3g}" == f"{high:.3g}" else f"between {low:.3g} and {high:.3g}"
 
 
 def listed(numbers: Sequence[int], most: int = 8) -> str:

@@ -29,10 +29,10 @@ from course_utils.watch.losses import Loss, losses_of
 
 SKETCH = 64  # numbers kept of the gradient of one parameter from one backward()
 ROWS = 1_024  # of 64 elements, which are read of a gradient at most
-EARLY = 16  # updates that are looked at thoroughly: what is so later was so before
+EARLY = 16  # updates that are examined in full: a loop that is wrong later is wrong in these, too
 KEPT = 64  # backward() calls whose sketches are kept, to recognize gradients that were put aside and brought back
 BEFORE = -1  # the place of "what was in .grad before the watch began" among the backward() calls
-_EXACT, _ROUGH = 1e-5, 2e-2  # relative differences that rounding makes: float32 and wider, 16 bits
+_EXACT, _ROUGH = 1e-5, 2e-2  # relative errors by rounding: in float32 and wider; in bfloat16 and float16
 
 
 class Enough(BaseException):
@@ -956,7 +956,7 @@ def _samples(batch: Any) -> int | None:
 
 
 def _that_mix_samples(model: nn.Module) -> list[tuple[str, str]]:
-    """Modules whose output for a sample hangs on the others of its batch: the kind, and the name."""
+    """Modules whose output for a sample depends on the others of its batch: the kind, and the name."""
     mixing = nn.modules.batchnorm._BatchNorm
     return [
         (type(module).__name__, name)
