@@ -703,8 +703,8 @@ class _Judge:
             low, high = (f(count for row in means for count in row.counts) for f in (min, max))
             off = max(abs(1 / len(row.due) / share - 1) for row in means for share in row.due if share)
             size = f"{off:.0%}" if off >= 0.01 else f"{off:.1%}"
-            counts = f"{low:g} to {high:g} {self.unit} (relative error of a weight: up to {size})"
-            said = f"a mean of means: the micro-batches of an update have equal weights, although they have {counts}"
+            counts = f"{low:g} to {high:g} {self.unit}"
+            said = f"a mean of means: micro-batches of {counts} have equal weights (relative error up to {size})"
             self._say("mean of means", said, means)
         if growing:
             said = "the k-th micro-batch of a window is divided by k, so the first has the largest weight"
@@ -826,11 +826,11 @@ class _Judge:
         as_whole = all(self._close(row.plain_total * self.steps, usual * row.size) for row in tails)
         last = "short last window" if all(self._ends_epoch(row) for row in tails) else "short window"
         by = f"by {self.steps} " if self._close(usual, 1) else ""
-        how = f"is divided {by}like a full one, so its weights" if as_whole else "has weights that"
+        how = f"is divided {by}like a full one" if as_whole else "has weights that are too small"
         if not as_whole and by_term:
-            how = "is divided by the number of samples of a full one, so its weights"
+            how = "is divided by the number of samples of a full one"
         sums = f"{_between(totals[0], totals[-1])}, not {usual:.3g}"
-        said = f"a {last} {how} add up to {sums}: it is under-weighted"
+        said = f"a {last} {how}: it is under-weighted (its weights add up to {sums})"
         self._say("tail under-weighted", said, tails)
 
     def _numbers(self, kind: str) -> tuple[int, ...]:
