@@ -73,8 +73,8 @@ def draw_gradient_cloud(gradients: torch.Tensor, plane: torch.Tensor, doublings:
     shares = torch.zeros(100, samples).scatter_add_(1, chosen, torch.full(chosen.shape, 1 / batch_size))
     cloud = shares @ gradients
     distance = (cloud - mean).norm(dim=1).square().mean().sqrt() / mean.norm()
+    close = (torch.nn.functional.cosine_similarity(cloud, mean[None]) > 0.5**0.5).sum().item()
     shadow = cloud @ plane / mean.norm()
-    close, seems_close = (_within_45_degrees(*pair) for pair in [(cloud, mean), (shadow, torch.tensor([1.0, 0.0]))])
 
     stage = _stage().empty()
     [axes] = stage.axes
@@ -86,13 +86,7 @@ def draw_gradient_cloud(gradients: torch.Tensor, plane: torch.Tensor, doublings:
     axes.annotate("", (1, 0), (0, 0), arrowprops={"arrowstyle": "-|>", "color": COLORS["reference"], "lw": 2})
     sentence = (
         f"Batches of {batch_size:,}: the RMS distance of a gradient from the arrow's tip is {distance:.1f} times the "
-        f"arrow's length; {close} of 100 gradients are within 45 degrees of the arrow. In the picture {seems_close} "
-        f"are: it shows 2 of {gradients.shape[1]:,} dimensions"
+        f"arrow's length; {close} of 100 gradients are within 45 degrees of the arrow. The picture shows 2 of "
+        f"{gradients.shape[1]:,} dimensions, so distances and most angles look smaller in it."
     )
-    outside = 100 - inside.sum().item()
-    return stage, sentence + (f", and {outside} gradients are outside (open dots)." if outside else ".")
-
-
-def _within_45_degrees(vectors: torch.Tensor, direction: torch.Tensor) -> int:
-    """How many rows of `vectors` have an angle of less than 45 degrees to `direction`."""
-    return (torch.nn.functional.cosine_similarity(vectors, direction[None]) > 0.5**0.5).sum().item()
+    return stage, sentence + " Open dots are outside." * (not inside.all())
