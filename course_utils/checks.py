@@ -224,7 +224,11 @@ class _Trial:
         self._by_large_batches(large, batches, noted, seen)
         ways = [_vector(each) - _vector(start) for each in (trained, large)]
         if not 0 < ways[1].norm() < torch.inf:
-            how = "change no parameter of this model" if ways[1].norm() == 0 else "make a parameter NaN or infinite"
+            how = (
+                "change no parameter of this model"
+                if ways[1].norm() == 0
+                else "make a parameter of this model NaN or infinite"
+            )
             raise ValueError(f"large batches of the loader's samples {how}")
         difference = _largest((ways[0] - ways[1]).norm() / ways[1].norm())
         length = _largest(ways[0].norm() / ways[1].norm())
