@@ -39,12 +39,12 @@ def updates_per_epoch(samples, micro_batch, accumulation_steps):
     return max(math.ceil(samples / micro_batch) // accumulation_steps, 1)
 
 # %% updates_per_epoch, wrong: one more than rounded down
-# says: even if the samples come out even
+# says: divides the samples
 def updates_per_epoch(samples, micro_batch, accumulation_steps):
     return samples // (micro_batch * accumulation_steps) + 1
 
 # %% updates_per_epoch, wrong: one more for the last window
-# says: even if the micro-batches come out even
+# says: divides the micro-batches
 def updates_per_epoch(samples, micro_batch, accumulation_steps):
     return math.ceil(samples / micro_batch) // accumulation_steps + 1
 
@@ -59,7 +59,7 @@ def updates_per_epoch(samples, micro_batch, accumulation_steps):
     return math.ceil(samples / micro_batch)
 
 # %% updates_per_epoch, wrong: forgets the micro-batch
-# says: accumulation_steps is taken for samples
+# says: accumulation_steps is counted in samples
 def updates_per_epoch(samples, micro_batch, accumulation_steps):
     return math.ceil(samples / accumulation_steps)
 
@@ -149,7 +149,7 @@ def windows_of(loader, accumulation_steps):
     return result
 
 # %% windows_of, wrong: looks ahead
-# says: 3 micro-batches had been asked for: give a window as soon as it is full
+# says: 3 micro-batches had been asked for: yield a window as soon as it is full
 def windows_of(loader, accumulation_steps):
     window = []
     for micro_batch in loader:
@@ -171,7 +171,7 @@ def windows_of(loader, accumulation_steps):
     yield window
 
 # %% windows_of, wrong: never ends
-# says: empty windows follow, without an end
+# says: empty windows follow, endlessly
 def windows_of(loader, accumulation_steps):
     micro_batches = iter(loader)
     while True:
@@ -184,7 +184,7 @@ def windows_of(loader, accumulation_steps):
         yield window
 
 # %% windows_of, wrong: one list, cleared
-# says: the same list is given again and again
+# says: the same list is yielded again and again
 def windows_of(loader, accumulation_steps):
     window = []
     for micro_batch in loader:
@@ -244,7 +244,7 @@ def windows_of(loader, accumulation_steps):
         yield micro_batches[start : start + size]
 
 # %% windows_of, wrong: dealt out
-# says: dealt out like cards
+# says: a window does not have consecutive micro-batches
 def windows_of(loader, accumulation_steps):
     micro_batches = list(loader)
     count = math.ceil(len(micro_batches) / accumulation_steps)
@@ -614,7 +614,7 @@ def train_epoch_clipped(model, optimizer, scheduler, micro_batches, accumulation
     return norms
 
 # %% train_epoch_clipped, wrong: clips values
-# says: each number is clipped, not the norm of all
+# says: each element is clipped, not the norm of all
 def train_epoch_clipped(model, optimizer, scheduler, micro_batches, accumulation_steps, max_norm):
     norms = []
     for window in windows(micro_batches, accumulation_steps):
@@ -640,7 +640,7 @@ def train_epoch_clipped(model, optimizer, scheduler, micro_batches, accumulation
     return norms
 
 # %% train_epoch_clipped, wrong: always of length max_norm
-# says: shorter than max_norm are made longer
+# says: below max_norm are scaled up
 def train_epoch_clipped(model, optimizer, scheduler, micro_batches, accumulation_steps, max_norm):
     norms = []
     for window in windows(micro_batches, accumulation_steps):

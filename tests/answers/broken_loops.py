@@ -123,7 +123,7 @@ def loop_1(model, optimizer, micro_batches, K):
 
 fault_1 = "cleared too often"
 
-# %% loop_1, wrong: mended, and named for the learning rate
+# %% loop_1, wrong: fixed, and named for the learning rate
 # says: which is divided as it should be
 def loop_1(model, optimizer, micro_batches, K):
     for window in windows(micro_batches, K):
@@ -135,7 +135,7 @@ def loop_1(model, optimizer, micro_batches, K):
 
 fault_1 = "always divided by K"
 
-# %% loop_1, wrong: mended, and named in words of one's own
+# %% loop_1, wrong: fixed, and named in words of one's own
 # says: which is no key of FAULTS
 def loop_1(model, optimizer, micro_batches, K):
     for window in windows(micro_batches, K):
@@ -147,7 +147,7 @@ def loop_1(model, optimizer, micro_batches, K):
 
 fault_1 = "zero_grad is in the wrong place"
 
-# %% loop_1, wrong: mended, and not named
+# %% loop_1, wrong: fixed, and not named
 # says: fault_1 is None
 def loop_1(model, optimizer, micro_batches, K):
     for window in windows(micro_batches, K):
@@ -297,7 +297,7 @@ def loop_2(model, optimizer, micro_batches, K):
 
 fault_2 = "always divided by K"
 
-# %% loop_2, wrong: mended, and named as dropped
+# %% loop_2, wrong: fixed, and named as dropped
 # says: has its own update in time
 def loop_2(model, optimizer, micro_batches, K):
     for window in windows(micro_batches, K):
@@ -316,7 +316,7 @@ def loop_3(model, optimizer, micro_batches, K):
             (cross_entropy(model(inputs), targets) / len(window)).backward()
         optimizer.step()
 
-fault_3 = "tail served late"
+fault_3 = "tail carried over"
 
 # %% loop_3, right: after the loop, if anything is left
 def loop_3(model, optimizer, micro_batches, K):
@@ -330,7 +330,7 @@ def loop_3(model, optimizer, micro_batches, K):
         optimizer.step()
         optimizer.zero_grad()
 
-fault_3 = "tail served late"
+fault_3 = "tail carried over"
 
 # %% loop_3, right: steps when the window is full, by its count
 def loop_3(model, optimizer, micro_batches, K):
@@ -345,7 +345,7 @@ def loop_3(model, optimizer, micro_batches, K):
             model.zero_grad()
             n = 0
 
-fault_3 = "tail served late"
+fault_3 = "tail carried over"
 
 # %% loop_3, wrong: handed back as it was
 # says: just as broken_3 does
@@ -358,7 +358,7 @@ def loop_3(model, optimizer, micro_batches, K):
             optimizer.step()
             optimizer.zero_grad()
 
-fault_3 = "tail served late"
+fault_3 = "tail carried over"
 
 # %% loop_3, wrong: clears at the start of the epoch, so drops the tail
 # says: a short last window is dropped
@@ -372,7 +372,7 @@ def loop_3(model, optimizer, micro_batches, K):
             optimizer.step()
             optimizer.zero_grad()
 
-fault_3 = "tail served late"
+fault_3 = "tail carried over"
 
 # %% loop_3, wrong: steps at the end, and does not clear
 # says: not cleared before the next epoch
@@ -386,7 +386,7 @@ def loop_3(model, optimizer, micro_batches, K):
             optimizer.zero_grad()
     optimizer.step()
 
-fault_3 = "tail served late"
+fault_3 = "tail carried over"
 
 # %% loop_3, wrong: steps at the end, and divides by K
 # says: it is under-weighted
@@ -398,7 +398,7 @@ def loop_3(model, optimizer, micro_batches, K):
             optimizer.step()
             optimizer.zero_grad()
 
-fault_3 = "tail served late"
+fault_3 = "tail carried over"
 
 # %% loop_3, wrong: steps at i % K
 # says: the first update comes after one micro-batch
@@ -411,7 +411,7 @@ def loop_3(model, optimizer, micro_batches, K):
             optimizer.step()
             optimizer.zero_grad()
 
-fault_3 = "tail served late"
+fault_3 = "tail carried over"
 
 # %% loop_3, wrong: steps where the window's own size divides
 # says: loop_3, 7 micro-batches, K = 4
@@ -423,9 +423,9 @@ def loop_3(model, optimizer, micro_batches, K):
             optimizer.step()
             optimizer.zero_grad()
 
-fault_3 = "tail served late"
+fault_3 = "tail carried over"
 
-# %% loop_3, wrong: mended, and named as dropped
+# %% loop_3, wrong: fixed, and named as dropped
 # says: are in .grad, and stay there
 def loop_3(model, optimizer, micro_batches, K):
     for window in windows(micro_batches, K):
@@ -585,7 +585,7 @@ def loop_4(model, optimizer, micro_batches, K):
 
 fault_4 = "mean of means"
 
-# %% loop_4, wrong: mended, and named after the padding
+# %% loop_4, wrong: fixed, and named after the padding
 # says: leaves padding out, as it should
 from course_utils.accumulation import backward
 
@@ -664,7 +664,7 @@ def loop_5(model, optimizer, micro_batches, K, max_norm):
 fault_5 = "clipped too often"
 
 # %% loop_5, wrong: clips values
-# says: each value is clipped, not the length
+# says: each value is clipped, not the norm
 def loop_5(model, optimizer, micro_batches, K, max_norm):
     for window in windows(micro_batches, K):
         optimizer.zero_grad()
@@ -731,8 +731,8 @@ def loop_5(model, optimizer, micro_batches, K, max_norm):
 
 fault_5 = "clipped too often"
 
-# %% loop_5, wrong: mended, and named after clearing
-# says: points into another direction
+# %% loop_5, wrong: fixed, and named after clearing
+# says: points in another direction
 def loop_5(model, optimizer, micro_batches, K, max_norm):
     for window in windows(micro_batches, K):
         optimizer.zero_grad()
@@ -855,7 +855,7 @@ def loop_6(model, optimizer, scheduler, micro_batches, K):
 fault_6 = "schedule too fast"
 
 # %% loop_6, wrong: hard-codes the rates
-# says: the rates that five updates use
+# says: the learning rates that five updates use
 def loop_6(model, optimizer, scheduler, micro_batches, K):
     rates = []
     for i, window in enumerate(windows(micro_batches, K)):
@@ -881,8 +881,8 @@ def loop_6(model, optimizer, scheduler, micro_batches, K):
 
 fault_6 = "schedule too fast"
 
-# %% loop_6, wrong: mended, and named after evaluation's periods
-# says: the rates are those of later updates
+# %% loop_6, wrong: fixed, and named after evaluation's periods
+# says: the learning rates are those of later updates
 def loop_6(model, optimizer, scheduler, micro_batches, K):
     rates = []
     for window in windows(micro_batches, K):
@@ -1082,7 +1082,7 @@ def loop_7(model, optimizer, micro_batches, K, validation):
 
 fault_7 = "mode not restored"
 
-# %% loop_7, wrong: mended, and named after the evaluation
+# %% loop_7, wrong: fixed, and named after the evaluation
 # says: what do they leave behind?
 def loop_7(model, optimizer, micro_batches, K, validation):
     validation_losses = []
@@ -1291,7 +1291,7 @@ def loop_8(model, optimizer, micro_batches, K):
 
 fault_8 = "log divided twice"
 
-# %% loop_8, wrong: mended, and named after the last loss
+# %% loop_8, wrong: fixed, and named after the last loss
 # says: all micro-batches of a window are in the log
 from course_utils.accumulation import backward
 
@@ -1368,7 +1368,7 @@ def loop_9(model, optimizer, micro_batches, K):
 fault_9 = "one backward"
 
 # %% loop_9, wrong: keeps each graph to be safe
-# says: is a graph still alive?
+# says: is a graph still in memory?
 def loop_9(model, optimizer, micro_batches, K):
     for window in windows(micro_batches, K):
         optimizer.zero_grad()
@@ -1380,7 +1380,7 @@ def loop_9(model, optimizer, micro_batches, K):
 fault_9 = "one backward"
 
 # %% loop_9, wrong: backward through the growing sum
-# says: earlier micro-batches count again and again
+# says: earlier micro-batches are added again and again
 def loop_9(model, optimizer, micro_batches, K):
     for window in windows(micro_batches, K):
         optimizer.zero_grad()
@@ -1440,7 +1440,7 @@ def loop_9(model, optimizer, micro_batches, K):
 
 fault_9 = "one backward"
 
-# %% loop_9, wrong: mended, and named after clearing
+# %% loop_9, wrong: fixed, and named after clearing
 # says: it is memory that grows with K
 from course_utils.accumulation import backward
 
@@ -1467,7 +1467,7 @@ def loop_10(model, micro_batches, K, epochs, lr):
             optimizer.step()
         state = optimizer.state_dict()
 
-fault_10 = "optimizer made anew"
+fault_10 = "optimizer recreated"
 
 # %% loop_10, right: velocity by hand
 def loop_10(model, micro_batches, K, epochs, lr):
@@ -1482,7 +1482,7 @@ def loop_10(model, micro_batches, K, epochs, lr):
                     v.mul_(0.9).add_(p.grad)
                     p -= lr * v
 
-fault_10 = "optimizer made anew"
+fault_10 = "optimizer recreated"
 
 # %% loop_10, right: one long list
 def loop_10(model, micro_batches, K, epochs, lr):
@@ -1493,7 +1493,7 @@ def loop_10(model, micro_batches, K, epochs, lr):
             opt.step()
             opt.zero_grad()
 
-fault_10 = "optimizer made anew"
+fault_10 = "optimizer recreated"
 
 # %% loop_10, wrong: handed back as it was
 # says: just as broken_10 does
@@ -1506,10 +1506,10 @@ def loop_10(model, micro_batches, K, epochs, lr):
                 (cross_entropy(model(inputs), targets) / len(window)).backward()
             optimizer.step()
 
-fault_10 = "optimizer made anew"
+fault_10 = "optimizer recreated"
 
 # %% loop_10, wrong: made for each update
-# says: forgotten at each update
+# says: lost at each update
 def loop_10(model, micro_batches, K, epochs, lr):
     for _ in range(epochs):
         for window in windows(micro_batches, K):
@@ -1519,7 +1519,7 @@ def loop_10(model, micro_batches, K, epochs, lr):
                 (cross_entropy(model(inputs), targets) / len(window)).backward()
             optimizer.step()
 
-fault_10 = "optimizer made anew"
+fault_10 = "optimizer recreated"
 
 # %% loop_10, wrong: momentum is lost on the way
 # says: no momentum
@@ -1532,7 +1532,7 @@ def loop_10(model, micro_batches, K, epochs, lr):
                 (cross_entropy(model(inputs), targets) / len(window)).backward()
             optimizer.step()
 
-fault_10 = "optimizer made anew"
+fault_10 = "optimizer recreated"
 
 # %% loop_10, wrong: stops zero_grad instead
 # says: gradients are never cleared
@@ -1544,7 +1544,7 @@ def loop_10(model, micro_batches, K, epochs, lr):
                 (cross_entropy(model(inputs), targets) / len(window)).backward()
             optimizer.step()
 
-fault_10 = "optimizer made anew"
+fault_10 = "optimizer recreated"
 
 # %% loop_10, wrong: loses the epochs
 # says: one epoch only
@@ -1556,7 +1556,7 @@ def loop_10(model, micro_batches, K, epochs, lr):
             (cross_entropy(model(inputs), targets) / len(window)).backward()
         optimizer.step()
 
-fault_10 = "optimizer made anew"
+fault_10 = "optimizer recreated"
 
 # %% loop_10, wrong: hard-codes the learning rate
 # says: five epochs
@@ -1569,9 +1569,9 @@ def loop_10(model, micro_batches, K, epochs, lr):
                 (cross_entropy(model(inputs), targets) / len(window)).backward()
             optimizer.step()
 
-fault_10 = "optimizer made anew"
+fault_10 = "optimizer recreated"
 
-# %% loop_10, wrong: mended, and named after stale parameters
+# %% loop_10, wrong: fixed, and named after stale parameters
 # says: what is lost between two epochs?
 def loop_10(model, micro_batches, K, epochs, lr):
     optimizer = torch.optim.SGD(model.parameters(), lr=lr, momentum=0.9)
