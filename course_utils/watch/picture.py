@@ -14,7 +14,7 @@ SHADES = LinearSegmentedColormap.from_list("weights", ["#542788", "white", COLOR
 
 
 def draw(table: Table) -> Figure:
-    """The weight of every micro-batch in every update: purple is too small, red too large, white right.
+    """The weight of every micro-batch in every update: purple is too small, orange-red too large, white right.
 
     The right weight of a micro-batch is its share of the window's count where the counts are known, else 1 / (number of
     micro-batches in the window). The first 24 updates and micro-batches are drawn.
@@ -23,7 +23,7 @@ def draw(table: Table) -> Figure:
     numbers = [each.number + i for row in rows for each in row.micro_batches for i in range(each.span)]
     columns = min(max([*table.numbers.values(), *numbers], default=1), MOST)
     rows = [row for row in rows if all(each.number <= columns for each in row.micro_batches)] or rows[:1]
-    figure = new_figure(figsize=(1.6 + 0.42 * max(columns, 8), 1.3 + 0.36 * len(rows)))
+    figure = new_figure(figsize=(1.6 + 0.42 * max(columns, 8), 1.5 + 0.36 * len(rows)))
     axes, colors = figure.add_subplot(), TwoSlopeNorm(0, -2, 2)
     axes.grid(False)
     axes.set_xlim(0.5, columns + 0.5)
@@ -44,7 +44,7 @@ def draw(table: Table) -> Figure:
                 fontsize=8,
                 color="white" if dark else "black",
             )
-    axes.set(xlabel="micro-batch (weight white: right; purple: too small; red: too large)", ylabel="update")
+    axes.set(xlabel="micro-batch\n(weight white: right, purple: too small, orange-red: too large)", ylabel="update")
     axes.set_title(f"{table.name}: weights")
     axes.locator_params(axis="both", integer=True, nbins=12)
     axes.text(columns + 0.7, 0.3, "sum", va="center", fontsize=8, clip_on=False)
