@@ -44,13 +44,13 @@ def starting_rate(lr, recipe_batch, micro_batch, accumulation_steps, kind):
     return lr * math.sqrt(micro_batch * accumulation_steps / recipe_batch)
 
 # %% starting_rate, wrong: whatever is called Adam takes the square root
-# says: with (b), v stays as it is
+# says: with (b), v stays the same
 def starting_rate(lr, recipe_batch, micro_batch, accumulation_steps, kind):
     k = micro_batch * accumulation_steps / recipe_batch
     return lr * k if kind == "SGD" else lr * k**0.5
 
 # %% starting_rate, wrong: upside down
-# says: k is upside down
+# says: k is inverted
 def starting_rate(lr, recipe_batch, micro_batch, accumulation_steps, kind):
     k = recipe_batch / (micro_batch * accumulation_steps)
     return lr * (math.sqrt(k) if kind == "Adam" else k)
@@ -62,13 +62,13 @@ def starting_rate(lr, recipe_batch, micro_batch, accumulation_steps, kind):
     return lr * (math.sqrt(k) if kind == "Adam" else k)
 
 # %% starting_rate, wrong: Adam needs no change
-# says: the rate stayed
+# says: the learning rate stayed the same
 def starting_rate(lr, recipe_batch, micro_batch, accumulation_steps, kind):
     k = micro_batch * accumulation_steps / recipe_batch
     return lr if kind == "Adam" else lr * k
 
 # %% starting_rate, wrong: only ever upwards
-# says: the rate stayed: here an update uses fewer samples
+# says: the learning rate stayed the same: here an update uses fewer samples
 def starting_rate(lr, recipe_batch, micro_batch, accumulation_steps, kind):
     k = max(1, micro_batch * accumulation_steps / recipe_batch)
     return lr * (math.sqrt(k) if kind == "Adam" else k)
@@ -89,7 +89,7 @@ def same_half_life(beta, batch_size, new_batch_size):
     return torch.exp(torch.log(torch.tensor(beta)) * new_batch_size / batch_size).item()
 
 # %% same_half_life, wrong: unchanged
-# says: it stayed, so the half-life in samples is 16 times as long
+# says: beta stayed the same, so the half-life in samples is 16 times as long
 def same_half_life(beta, batch_size, new_batch_size):
     return beta
 
@@ -104,12 +104,12 @@ def same_half_life(beta, batch_size, new_batch_size):
     return max(0.0, 1 - new_batch_size / batch_size * (1 - beta))
 
 # %% same_half_life, wrong: looks back further
-# says: it looks back further
+# says: reaches back over more updates
 def same_half_life(beta, batch_size, new_batch_size):
     return 1 - (1 - beta) / (new_batch_size / batch_size)
 
 # %% same_half_life, wrong: upside down
-# says: k is upside down
+# says: k is inverted
 def same_half_life(beta, batch_size, new_batch_size):
     return beta ** (batch_size / new_batch_size)
 
@@ -124,7 +124,7 @@ def same_half_life(beta, batch_size, new_batch_size):
     return beta ** (new_batch_size // batch_size)
 
 # %% same_half_life, wrong: only ever upwards
-# says: it stayed
+# says: beta stayed the same
 def same_half_life(beta, batch_size, new_batch_size):
     k = max(1, new_batch_size / batch_size)
     return beta**k
@@ -151,17 +151,17 @@ def warmup(update, warmup_updates, lr):
     return warmup_lr(lr / warmup_updates, warmup_updates, update, warmup_updates - 1)
 
 # %% warmup, wrong: starts at zero
-# says: the first update does not move
+# says: update 0 uses learning rate 0
 def warmup(update, warmup_updates, lr):
     return lr * min(1, update / max(1, warmup_updates))
 
 # %% warmup, wrong: starts at zero and goes on growing
-# says: the first update does not move, and the rate goes on growing
+# says: update 0 uses learning rate 0, and it keeps growing after the warmup
 def warmup(update, warmup_updates, lr):
     return lr * update / warmup_updates
 
 # %% warmup, wrong: starts at zero, divided by one less
-# says: dividing by one less does not help
+# says: dividing by one less changes nothing
 def warmup(update, warmup_updates, lr):
     return lr * min(1.0, update / (warmup_updates - 1))
 
@@ -173,7 +173,7 @@ def warmup(update, warmup_updates, lr):
     return lr * (update + 1) / (warmup_updates + 1)
 
 # %% warmup, wrong: goes on growing
-# says: the rate goes on growing after the warmup
+# says: the learning rate keeps growing after the warmup
 def warmup(update, warmup_updates, lr):
     return lr * (update + 1) / warmup_updates
 
@@ -183,12 +183,12 @@ def warmup(update, warmup_updates, lr):
     return min(1.0, (update + 1) / max(1, warmup_updates))
 
 # %% warmup, wrong: divides whole numbers
-# says: a whole-number division made it 0
+# says: an integer division made it 0
 def warmup(update, warmup_updates, lr):
     return lr * min(1, (update + 1) // max(1, warmup_updates))
 
 # %% warmup, wrong: divides whole numbers, and starts at zero
-# says: it 0, and the rate is reached one update late
+# says: it 0, and lr is reached one update late
 def warmup(update, warmup_updates, lr):
     return lr * min(1, update // max(1, warmup_updates))
 
@@ -249,12 +249,12 @@ def schedule_length(samples, micro_batch, accumulation_steps, epochs):
     return round(math.ceil(samples / micro_batch) / accumulation_steps) * epochs
 
 # %% schedule_length, wrong: windows run on over epochs
-# says: windows run on over the ends of epochs
+# says: windows continue across the ends of epochs
 def schedule_length(samples, micro_batch, accumulation_steps, epochs):
     return math.ceil(epochs * math.ceil(samples / micro_batch) / accumulation_steps)
 
 # %% schedule_length, wrong: all rounded down at the end
-# says: put together, and rounded down
+# says: combined, and rounded down
 def schedule_length(samples, micro_batch, accumulation_steps, epochs):
     return epochs * samples // (micro_batch * accumulation_steps)
 
@@ -346,7 +346,7 @@ def plateau(metrics, lr, factor, patience, threshold, cooldown, min_lr):
     return rates
 
 # %% plateau, wrong: falls one late
-# says: it falls one evaluation late
+# says: lr is reduced one evaluation late
 def plateau(metrics, lr, factor, patience, threshold, cooldown, min_lr):
     best, bad, cooling, rates = math.inf, 0, 0, []
     for metric in metrics:
@@ -362,7 +362,7 @@ def plateau(metrics, lr, factor, patience, threshold, cooldown, min_lr):
     return rates
 
 # %% plateau, wrong: notes the rate too soon
-# says: noted before this evaluation has been looked at
+# says: lr is recorded before it is updated for this evaluation
 def plateau(metrics, lr, factor, patience, threshold, cooldown, min_lr):
     best, bad, cooling, rates = math.inf, 0, 0, []
     for metric in metrics:
@@ -394,7 +394,7 @@ def plateau(metrics, lr, factor, patience, threshold, cooldown, min_lr):
     return rates
 
 # %% plateau, wrong: no new start after a fall
-# says: the count is not set to 0 after a fall
+# says: the count is not set to 0 after a reduction
 def plateau(metrics, lr, factor, patience, threshold, cooldown, min_lr):
     best, bad, cooling, rates = math.inf, 0, 0, []
     for metric in metrics:
@@ -564,7 +564,7 @@ def plateau(metrics, lr, factor, patience, threshold, cooldown, min_lr):
     return rates
 
 # %% plateau, wrong: blind during the cooldown
-# says: the best is not kept up to date during it
+# says: the best is not updated during it
 def plateau(metrics, lr, factor, patience, threshold, cooldown, min_lr):
     best, bad, cooling, rates = math.inf, 0, 0, []
     for metric in metrics:
@@ -746,7 +746,7 @@ def train_with_plateau(model, optimizer, scheduler, loader, validation, epochs, 
     return losses
 
 # %% train_with_plateau, wrong: a new count in each epoch
-# says: starts anew in each epoch
+# says: starts again in each epoch
 def train_with_plateau(model, optimizer, scheduler, loader, validation, epochs, evaluate_every):
     losses = []
     for _ in range(epochs):
@@ -838,7 +838,7 @@ def train_with_plateau(model, optimizer, scheduler, loader, validation, epochs, 
     return losses
 
 # %% train_with_plateau, wrong: the evaluation as a whole
-# says: it wants one number, the loss
+# says: it needs one number, the loss
 def train_with_plateau(model, optimizer, scheduler, loader, validation, epochs, evaluate_every):
     updates, losses = 0, []
     for _ in range(epochs):
