@@ -20,7 +20,7 @@ OPTIMIZERS = {
     "SGD, momentum": functools.partial(torch.optim.SGD, momentum=0.9),
     "Adam": torch.optim.Adam,
 }
-PART_COLORS = {"parameters": "weight", "gradients": "gradient", "optimizer state": "loss", "activations": "right"}
+PART_COLORS = {"parameters": "weight", "gradients": "gradient", "optimizer state": "first", "activations": "second"}
 
 
 def memory_planner() -> Explorer:
@@ -42,17 +42,17 @@ def memory_planner() -> Explorer:
 
 
 def activation_bytes(layers: int, width: int, samples: int, segments: int = 1) -> int:
-    """What an MLP of `layers` blocks keeps for backward at most: inputs, and 4 bytes a unit, a block and a sample.
+    """The most that an MLP of `layers` blocks saves for backward: the inputs, and 4 bytes per unit, block and sample.
 
-    With more than one segment, each segment's inputs and the blocks of one segment (Chen et al. 2016, arXiv
+    With more than one segment, it is each segment's input and the blocks of one segment (Chen et al. 2016, arXiv
     1604.06174). Raises ValueError if a number is not a positive integer, or there are more segments than layers.
     """
     layers, width = positive_integer("layers", layers), positive_integer("width", width)
     samples, segments = positive_integer("samples", samples), positive_integer("segments", segments)
     if segments > layers:
         raise ValueError(f"segments={segments} must be at most layers={layers}")
-    kept = layers if segments == 1 else segments - 1 + -(-layers // segments)
-    return 4 * samples * (28 * 28 + (kept + 1) * width)
+    saved = layers if segments == 1 else segments - 1 + -(-layers // segments)
+    return 4 * samples * (28 * 28 + (saved + 1) * width)
 
 
 @functools.cache
@@ -64,11 +64,14 @@ def _without_activations(model: str, optimizer: str) -> StepMemory:
 @functools.cache
 def _stage() -> Stage:
     stage = Stage(figsize=(8, 2.2))
-    stage.subplots_adjust(0.03, 0.25, 0.98, 0.78)
+    stage.subplots_adjust(0.03, 0.25, 0.98, 0.84)
     axes = stage.subplots()
-    for place, (name, color) in enumerate(PART_COLORS.items()):
-        axes.text(0.25 * place, 1.1, name, color=COLORS[color], transform=axes.transAxes, fontsize=9)
-    axes.set(yticks=[], ylim=(-0.44, 0.44))
+    for place, (name, color) in enumerate(PART_COLORS.items()):  # above the axes: it belongs to no place on the bar
+        corner = 0.25 * place, 1.08
+        square = {"facecolor": COLORS[color], "transform": axes.transAxes, "clip_on": False}
+        axes.add_patch(Rectangle(corner, 0.015, 0.09, **square))
+        axes.text(corner[0] + 0.02, corner[1], name, transform=axes.transAxes, fontsize=9)
+    axes.set(yticks=[], ylim=(-0.44, 0.84))
     stage.animate(axes.xaxis, "megabytes")
     return stage
 
@@ -76,7 +79,7 @@ def _stage() -> Stage:
 def draw_plan(
     batch_doublings: int, steps_doublings: int, segments: int, budget: int, model: str, optimizer: str
 ) -> tuple[Figure, str]:
-    """A bar of the four parts of a step, and the budget's line."""
+    """A bar of the four parts of a training step, and a line at the budget."""
     samples = max(1, 2 ** (batch_doublings - steps_doublings))
     plan = _without_activations(model, optimizer)._replace(
         activations=activation_bytes(*MODELS[model], samples, segments)
@@ -89,8 +92,14 @@ def draw_plan(
     for name, size in megabytes.items():
         axes.add_patch(Rectangle((start, -0.4), size, 0.8, facecolor=COLORS[PART_COLORS[name]]))
         start += size
-    axes.axvline(budget, color=COLORS["right" if fits else "wrong"], linewidth=2)
-    axes.set_xlim(0, max(40.0, start))
+    right_end = max(40.0, start)
+    color = COLORS["right" if fits else "wrong"]
+    axes.axvline(budget, color=color, linewidth=2)
+    side, space = ("left", 5) if budget < right_end / 2 else ("right", -5)
+    verdict = "fits" if fits else "does not fit"
+    place = {"xytext": (space, 0), "textcoords": "offset points", "ha": side, "va": "center", "fontsize": 9}
+    axes.annotate(f"budget {budget} MB: {verdict}", (budget, 0.64), color=color, **place)
+    axes.set_xlim(0, right_end)
     parts = ", ".join(f"{name} {size:.2f}" for name, size in megabytes.items())
     sentence = (
         f"Micro-batches of {samples} of {2**batch_doublings}, {segments} segment{'s' * (segments > 1)}: {parts}; "
