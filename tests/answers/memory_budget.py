@@ -31,7 +31,7 @@ def bytes_per_sample(model, images):
     return saved.peak
 
 # %% bytes_per_sample, wrong: adds up everything the hooks see
-# says: too, and what two layers keep is counted twice
+# says: too, and what two layers save is counted twice
 def bytes_per_sample(model, images):
     sizes = []
 
