@@ -49,5 +49,5 @@ class Explorer(widgets.VBox):
 
 def slider(kind: type, description: str, value: float, low: float, high: float, step: float) -> widgets.Widget:
     """A slider of the `kind` IntSlider or FloatSlider, wide enough for its description."""
-    style, layout = {"description_width": "9em"}, {"width": "32em"}
+    style, layout = {"description_width": "13em"}, {"width": "36em"}
     return kind(value=value, min=low, max=high, step=step, description=description, style=style, layout=layout)
