@@ -62,6 +62,7 @@ def batches(split: Split, batch_size: int) -> Iterator[Split]:
 def evaluate(model: nn.Module, split: Split, update: int = 0, batch_size: int = 10_000) -> Evaluation:
     """Mean cross-entropy and accuracy of `model` over `split`, in evaluation mode; the model's mode is restored.
 
+    All layers get the mode that the model as a whole had, also those that had another one.
     Raises ValueError if `batch_size` is not a positive integer, and what `number_of_samples` raises for `split`.
     """
     instance_of(nn.Module, model=model)
