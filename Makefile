@@ -7,7 +7,7 @@ ASSIGNMENTS := notebooks/assignments/source/*/*.ipynb
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: environment lab test refresh release grade matrix bench bench-batch-size html clean help
+.PHONY: environment lab test refresh release grade mutants matrix bench bench-batch-size html clean help
 
 environment: .venv/complete  ## make .venv with all that the other targets need (once, and after a change of versions)
 
@@ -34,6 +34,9 @@ release: environment  ## write what students get, notebooks/assignments/release,
 
 grade: environment  ## grade what lies in notebooks/assignments/submitted (one assignment: make grade NAME=accumulation)
 	.venv/bin/python notebooks/assignments/grading.py grade $(NAME)
+
+mutants: environment  ## change each solution in one place, and count how often the graders notice (one assignment: make mutants NAME=...)
+	$(RUN) tests.mutation $(NAME)
 
 matrix: environment  ## run lessons and assignments as other machines and readers would (long; part of it: make matrix ONLY=twice)
 	$(RUN) tests.matrix --only="$(ONLY)" $(LESSONS) $(ASSIGNMENTS)

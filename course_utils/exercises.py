@@ -8,6 +8,8 @@ from torch import Tensor
 
 from course_utils.arguments import instance_of, real_number
 
+SHORT = 16  #: A list of so many numbers is shown.
+
 
 def expect(
     what: str,
@@ -54,14 +56,14 @@ def _problem(answer: object, expected: object, tolerance: float) -> str:
     except TypeError as error:
         return f"got {error}" + " (is a return missing?)" * (answer is None)
     shapes, expected_shapes = ([tuple(tensor.shape) for tensor in tensors] for tensors in (found, wanted))
-    if shapes != expected_shapes:
-        return f"got {_described(shapes)}, expected {_described(expected_shapes)}"
     got, right = (
         torch.cat([tensor.flatten() for tensor in tensors] or [torch.zeros(0)]) for tensors in (found, wanted)
     )
+    if shapes != expected_shapes:
+        return f"got {_described(shapes, got)}; expected {_described(expected_shapes, right)}"
     if torch.equal(got, right) or (got - right).norm() <= tolerance * right.norm():
         return ""
-    if len(right) <= 8:
+    if len(right) <= SHORT:
         return f"got {_listed(got)}, expected {_listed(right)}"
     if not got.isfinite().all():
         return "got values that are not finite"
@@ -83,10 +85,11 @@ def _tensors(value: object) -> Iterator[Tensor]:
         raise TypeError(f"{value!r}, of type {type(value).__name__}: expected numbers or tensors")
 
 
-def _described(shapes: list[tuple[int, ...]]) -> str:
+def _described(shapes: list[tuple[int, ...]], numbers: Tensor) -> str:
     if len(shapes) != 1:
         return f"{len(shapes)} tensors of shapes {shapes}" if shapes else "an empty list"
-    return {0: "one number", 1: f"a list of {sum(shapes[0])}"}.get(len(shapes[0]), f"a tensor of shape {shapes[0]}")
+    kind = {0: "one number", 1: f"a list of {sum(shapes[0])}"}.get(len(shapes[0]), f"a tensor of shape {shapes[0]}")
+    return f"{kind}: {_listed(numbers)}" if 0 < len(numbers) <= SHORT else kind
 
 
 def _listed(numbers: Tensor) -> str:

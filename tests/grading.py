@@ -56,15 +56,25 @@ def exercises(cells: list[nbformat.NotebookNode]) -> list[str]:
     return [grade_id(c) for c in cells if c.cell_type == "code" and c.metadata.get("nbgrader", {}).get("solution")]
 
 
+def given(assignment: str, exercise: str) -> dict:
+    """The names of the notebook after the given cells that stand before `exercise`."""
+    cells = read(assignment, "source")
+    position = [grade_id(cell) for cell in cells].index(exercise)
+    namespace = {"__name__": "__main__"}
+    for cell in cells[:position]:
+        if grade_id(cell).startswith("given"):
+            message = _error(cell.source, namespace)
+            assert not message, message
+    return namespace
+
+
 def marks(assignment: str, exercise: str, code: str) -> Marks:
     """What nbgrader would give for `code`: cells that are given before it, `code`, then the tests of the exercise."""
     cells = read(assignment, "source")
-    position = [grade_id(cell) for cell in cells].index(exercise)
-    given = [cell.source for cell in cells[:position] if grade_id(cell).startswith("given")]
     tests = [cell for cell in cells if grade_id(cell) in (f"{exercise}_visible", f"{exercise}_hidden")]
-    namespace, points, messages = {"__name__": "__main__"}, 0, []
+    points, messages = 0, []
     with _nothing_leaks():
-        assert not [message for source in given if (message := _error(source, namespace))]
+        namespace = given(assignment, exercise)
         messages += filter(None, [_error(code, namespace)])
         for cell in tests:
             error = _error(cell.source, namespace)

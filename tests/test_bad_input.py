@@ -249,6 +249,20 @@ TABLE: dict[str, tuple[Callable[[], dict[str, Any]], list[Bad]]] = {
     "data.number_of_samples": (lambda: {"split": Split(IMAGES, LABELS)}, [*no_split()]),
     "data.load_mnist": (lambda: {"device": "cpu"}, [Bad("device", ["gpu", "cuda:99", 2.5, "meta", []])]),
     "data.read_datasets": (dict, [Bad("colour", [True], TypeError)]),
+    "answers.called": (
+        lambda: {"answer": lambda inputs: None, "may_change": ["values"], "inputs": torch.ones(1)},
+        [Bad("answer", NOT_CALLABLE, TypeError), Bad("may_change", [["weights"], ["values", 3]])],
+    ),
+    "answers.of_kind": (
+        lambda: {"what": "the sum", "value": 3, "kind": int},
+        [Bad("value", [None, 3.0, True, "3"], AssertionError, "the sum"), Bad("kind", [3, None], TypeError)],
+    ),
+    "answers.Steps": (
+        lambda: {"optimizer": torch.optim.SGD([torch.ones(1)])},
+        [Bad("optimizer", [None, 3, "SGD"], TypeError)],
+    ),
+    "answers.networks": (dict, [Bad("seed", [-1, 0.5, "1"])]),
+    "answers.optimizers": (lambda: {"model": nn.Linear(2, 2)}, [Bad("model", [None, 3, "model"], TypeError)]),
     "exercises.expect": (
         lambda: {"what": "the sum", "answer": 3, "expected": 3, "mistakes": {"one too many": 4}, "tolerance": 1e-6},
         [
@@ -615,6 +629,12 @@ TABLE |= {
 
 #: What has no rows in the table, and why; a parameter is named in parentheses.
 EXCEPTIONS = {
+    "answers.Case*": "made by networks",
+    "answers.Note.forward": "PyTorch calls it",
+    "answers.called(arguments)": "handed to the answer",
+    "answers.called(named)": "handed to the answer",
+    "answers.called(keeps_random_state)": "anything is true or false",
+    "answers.of_kind(what)": "a name in the message",
     "arguments.*": "the checks themselves, which all rows go through",
     "checks.Difference": "a result",
     "checks.LoopReport": "a result",

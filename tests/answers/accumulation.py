@@ -940,7 +940,7 @@ def noise_scale(small_gradients, large_gradients, small_batch, large_batch):
     return (small - large) / (1 / small_batch - 1 / large_batch)
 
 # %% noise_scale, wrong: one for each pair
-# says: got a list of 400, expected one number
+# says: got a list of 400; expected one number
 def noise_scale(small_gradients, large_gradients, small_batch, large_batch):
     small, large = small_gradients.square().sum(1), large_gradients.square().sum(1)
     squared = (large_batch * large - small_batch * small) / (large_batch - small_batch)

@@ -743,7 +743,7 @@ def second_moment_inputs(gradients, sizes):
     return mean**2, (shares * (gradients - mean) ** 2).sum(0)
 
 # %% second_moment_inputs, wrong: one number for all weights
-# says: got one number, expected a list of 3
+# says: got one number
 def second_moment_inputs(gradients, sizes):
     shares = torch.tensor(sizes)[:, None] / sum(sizes)
     return (shares * gradients).sum() ** 2, (shares * gradients**2).sum()
