@@ -12,7 +12,7 @@ from course_utils.explorers.stage import Stage
 from course_utils.plotting import COLORS
 
 WINDOWS = 4_000
-CURVES = {"(a) square of the mean gradient": "right", "(b) mean of the squared micro-batch gradients": "weight"}
+CURVES = {"(a) square of the mean gradient": "right", "(b) mean of the squared micro-batch gradients": "first"}
 
 
 def second_moment() -> Explorer:
@@ -62,6 +62,7 @@ def draw_second_moment(signal: float, steps: int) -> tuple[Figure, str]:
         lengths = [step_lengths(10**x, steps)[place] for x in decades.tolist()]
         axes.plot(decades.numpy(), lengths, color=COLORS[color])
         axes.plot(torch.tensor(signal).log10().item(), simulated[place], "o", color=COLORS[color])
+    axes.text(-1.95, 1.35, f"K = {steps}; curves: computed, dots: simulated", color=COLORS["reference"])
     sentence = (
         f"Signal-to-noise ratio {signal:.3g}, K = {steps}: the mean step is {a:.3f} learning rates with (a), {b:.3f} "
         f"with (b); the second moment of (b) is {(a / b) ** 2:.1f} times that of (a)."
