@@ -19,8 +19,10 @@ def windows(loader: Iterable[MicroBatch], steps: int) -> Iterator[list[MicroBatc
     """Yields the micro-batches of `loader` in lists of `steps`; the last list may be shorter.
 
     The loader needs no length. A window holds inputs and targets, and no activations: move one micro-batch at a time
-    to the device, as `backward` does. Raises ValueError if `steps` is not a positive integer, and, when it is iterated,
-    if the loader is empty.
+    to the device, as `backward` does. While the next window is collected, the loop variable still holds the one before,
+    so at most two are in memory; with `del window` at the end of the loop's body, it is one.
+
+    Raises ValueError if `steps` is not a positive integer, and, when it is iterated, if the loader is empty.
     """
     return _windows(iterator("loader", loader), positive_integer("steps", steps))
 
@@ -31,6 +33,7 @@ def _windows(micro_batches: Iterator[MicroBatch], steps: int) -> Iterator[list[M
         raise ValueError("loader gave no micro-batches: is it empty, or an iterator that was used up before?")
     while window:
         yield window
+        del window  # else two windows would be in memory, whatever the caller does
         window = list(itertools.islice(micro_batches, steps))
 
 

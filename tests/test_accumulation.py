@@ -1,6 +1,7 @@
 """course_utils.accumulation: accumulated equals the full batch, whatever the sizes, weights and ignored targets."""
 
 import copy
+import weakref
 
 import pytest
 import torch
@@ -56,6 +57,22 @@ def test_windows_are_gathered_one_at_a_time():
     source = windows((taken.append(i) or i for i in range(10)), 3)
     next(source)
     assert taken == [0, 1, 2]
+
+
+@pytest.mark.parametrize(("deletes", "most"), [(False, 6), (True, 3)])
+def test_two_windows_are_in_memory_or_one_if_the_caller_deletes_it(deletes, most):
+    made, counts = [], []
+
+    def micro_batch(i):
+        made.append(weakref.ref(new := torch.full((1,), i)))
+        counts.append(sum(each() is not None for each in made))
+        return new
+
+    for window in windows(map(micro_batch, range(10)), 3):
+        assert len(window) <= 3
+        if deletes:
+            del window
+    assert max(counts) == most
 
 
 @pytest.mark.parametrize("steps", [0, -1, 1.0, "2", None, True])

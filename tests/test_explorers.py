@@ -170,6 +170,8 @@ def test_gradient_cloud_is_made_of_pytorchs_gradients(digit_images):
 
 def test_larger_batches_scatter_less(digit_images):
     explorer = explorers.gradient_cloud(digit_images, mlp(hidden=4))
+    samples = min(len(digit_images.labels), cloud.SAMPLES)
+    assert cloud._stage(samples).axes[0].get_title("left").endswith(f"arrow: {samples:,} samples")
     distances = []
     for doublings in (0, 4, 8):
         explorer.controls["doublings"].value = doublings

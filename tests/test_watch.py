@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from matplotlib.colors import to_hex
 from torch import nn
 from torch.nn.functional import cross_entropy
 
 from course_utils.processes import run_ranks
 from course_utils.watch import FAULTS, reading, watch
-from course_utils.watch.picture import draw, due_weights, sentence
+from course_utils.watch.picture import ABSENT, draw, due_weights, sentence
 
 ROOT = Path(__file__).parent.parent
 K = 4
@@ -99,6 +100,9 @@ def test_the_picture_has_every_weight_and_its_sentence_counts():
     figure = draw(table)
     texts = [text.get_text() for text in figure.axes[0].texts]
     assert texts == [".25"] * 6 + ["sum", "1", "0.5"]
+    assert (
+        to_hex(figure.axes[0].get_facecolor()) == ABSENT and "grey: not in this update" in figure.axes[0].get_xlabel()
+    )
     assert due_weights(table.rows[1]) == pytest.approx([3 / 5, 2 / 5])
     assert sentence(table) == (
         "SGD of Sequential, 2 updates: 2 of 6 weights are wrong, the weights of an update add up to between 0.5 and 1, "

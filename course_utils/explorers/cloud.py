@@ -1,4 +1,4 @@
-"""Lesson 03: the gradients of many batches, around the gradient of all samples."""
+"""Lesson 03: the gradients of many batches, around the gradient of all the samples that they are drawn from."""
 
 import functools
 
@@ -12,16 +12,17 @@ from course_utils.explorers.explorer import Explorer, slider
 from course_utils.explorers.stage import Stage
 from course_utils.plotting import COLORS
 
+SAMPLES = 4_000
 XLIM, YLIM = (-4, 6), (-5, 5)
 
 
 def gradient_cloud(split: Split, model: torch.nn.Sequential) -> Explorer:
-    """How far do the gradients of batches scatter around the gradient of all samples?
+    """How far do the gradients of batches scatter around the gradient of the samples that they are drawn from?
 
-    Of the weights of the last layer of `model`, for the first 4,000 samples, which are "all samples" here.
+    Of the weights of the last layer of `model`. The batches are drawn from the first 4,000 samples of `split`.
     """
     number_of_samples(split)
-    gradients = last_layer_gradients(Split(split.images[:4_000], split.labels[:4_000]), model)
+    gradients = last_layer_gradients(Split(split.images[:SAMPLES], split.labels[:SAMPLES]), model)
     return Explorer(
         functools.partial(draw_gradient_cloud, gradients, plane(gradients)),
         doublings=slider(widgets.IntSlider, "doublings", 2, 0, 12, 1),
@@ -52,11 +53,11 @@ def plane(gradients: torch.Tensor) -> torch.Tensor:
 
 
 @functools.cache
-def _stage() -> Stage:
+def _stage(samples: int) -> Stage:
     stage = Stage(figsize=(4.3, 4.4))
     stage.subplots_adjust(0.15, 0.13, 0.97, 0.92)
     axes = stage.subplots()
-    axes.set(xlim=XLIM, ylim=YLIM, title="projected gradients; arrow: all samples", aspect="equal")
+    axes.set(xlim=XLIM, ylim=YLIM, title=f"projected gradients; arrow: {samples:,} samples", aspect="equal")
     axes.set(xlabel="along the arrow (its length = 1)", ylabel="direction of largest scatter (same unit)")
     axes.locator_params(nbins=6)
     return stage
@@ -76,7 +77,7 @@ def draw_gradient_cloud(gradients: torch.Tensor, plane: torch.Tensor, doublings:
     close = (torch.nn.functional.cosine_similarity(cloud, mean[None]) > 0.5**0.5).sum().item()
     shadow = cloud @ plane / mean.norm()
 
-    stage = _stage().empty()
+    stage = _stage(samples).empty()
     [axes] = stage.axes
     low, high = torch.tensor([XLIM, YLIM], dtype=shadow.dtype).T
     inside = ((shadow >= low) & (shadow <= high)).all(1)

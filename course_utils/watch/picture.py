@@ -10,22 +10,26 @@ from course_utils.plotting import COLORS
 from course_utils.watch.reading import Row, Table
 
 MOST = 24  # rows and columns that are drawn
+ABSENT = "#d9d9d9"  # the background: a micro-batch that is not in the update
 SHADES = LinearSegmentedColormap.from_list("weights", ["#542788", "white", COLORS["wrong"]])  # too little: purple
 
 
 def draw(table: Table) -> Figure:
     """The weight of every micro-batch in every update: purple is too small, orange-red too large, white right.
 
-    The right weight of a micro-batch is its share of the window's count where the counts are known, else 1 / (number of
-    micro-batches in the window). The first 24 updates and micro-batches are drawn.
+    Grey is a micro-batch that is not in the update. A weight is right if it is the one in the mean over the
+    micro-batches that are in the update: the micro-batch's share of their count where the counts are known, else 1 /
+    (their number). Whether these are the micro-batches that should be in the update is not compared here. The first 24
+    updates and micro-batches are drawn.
     """
     rows = table.rows[:MOST]
     numbers = [each.number + i for row in rows for each in row.micro_batches for i in range(each.span)]
     columns = min(max([*table.numbers.values(), *numbers], default=1), MOST)
     rows = [row for row in rows if all(each.number <= columns for each in row.micro_batches)] or rows[:1]
-    figure = new_figure(figsize=(1.6 + 0.42 * max(columns, 8), 1.5 + 0.36 * len(rows)))
+    figure = new_figure(figsize=(1.6 + 0.42 * max(columns, 8), 1.7 + 0.36 * len(rows)))
     axes, colors = figure.add_subplot(), TwoSlopeNorm(0, -2, 2)
     axes.grid(False)
+    axes.set_facecolor(ABSENT)
     axes.set_xlim(0.5, columns + 0.5)
     axes.set_ylim(len(rows) + 0.5, 0.5)
     for row in rows:
@@ -44,7 +48,8 @@ def draw(table: Table) -> Figure:
                 fontsize=8,
                 color="white" if dark else "black",
             )
-    axes.set(xlabel="micro-batch\n(weight white: right, purple: too small, orange-red: too large)", ylabel="update")
+    meaning = "(white: right weight, purple: too small, orange-red: too large,\ngrey: not in this update)"
+    axes.set(xlabel=f"micro-batch\n{meaning}", ylabel="update")
     axes.set_title(f"{table.name}: weights")
     axes.locator_params(axis="both", integer=True, nbins=12)
     axes.text(columns + 0.7, 0.3, "sum", va="center", fontsize=8, clip_on=False)
