@@ -41,8 +41,9 @@ def called(
     Afterwards the arguments must be as they were, except for `may_change`, a collection of `ASPECTS`.
 
     Raises AssertionError, with a message for a student, if an argument was changed, if the answer used a hidden global,
-    if it does not take these arguments, if it left the grad mode, the default dtype or the hooks on all modules
-    changed, or, with `keeps_random_state`, the state of the random number generator. Raises ValueError if
+    if it does not take these arguments, if it changed a parameter in place without torch.no_grad(), if it left the grad
+    mode, the default dtype or the hooks on all modules changed, or, with `keeps_random_state`, the state of the random
+    number generator. Raises ValueError if
     `may_change` has anything else than `ASPECTS`.
     """
     instance_of(Callable, answer=answer)
@@ -64,6 +65,12 @@ def called(
         if error.name in hidden:
             raise AssertionError(
                 f"{answer.__name__} uses {error.name!r} of the notebook, which is not among its arguments"
+            ) from None
+        raise
+    except RuntimeError as error:
+        if "a leaf Variable that requires grad" in str(error):
+            raise AssertionError(
+                f"{answer.__name__} changes a parameter in place while gradients are recorded: torch.no_grad() is missing"
             ) from None
         raise
     finally:

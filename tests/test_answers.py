@@ -100,7 +100,14 @@ def test_the_notebooks_own_data_are_hidden_and_come_back(value):
 def test_errors_of_the_answer_itself_stay():
     with pytest.raises(NameError, match="undefined"):
         called(answer("def answer(inputs):\n    return undefined"), torch.ones(1))
+    with pytest.raises(RuntimeError, match="shape"):
+        called(answer("def answer(inputs):\n    return inputs @ inputs"), torch.ones(2, 3))
     assert "cannot be called as its docstring says" in message("def answer(inputs):\n    pass", 1, 2)
+
+
+def test_a_forgotten_no_grad_is_named():
+    found = message("def answer(model):\n    model[0].weight -= 1", model(), may_change=["parameters"])
+    assert "answer changes a parameter in place while gradients are recorded: torch.no_grad() is missing" in found
 
 
 @pytest.mark.parametrize(
