@@ -337,8 +337,13 @@ TABLE: dict[str, tuple[Callable[[], dict[str, Any]], list[Bad]]] = {
         ],
     ),
     "explorers.scheduling.simulate": (
-        lambda: {"noise": 0.1, "lr": 0.5, "factor": 0.5},
-        [Bad("noise", NEGATIVE), Bad("lr", NEGATIVE), Bad("factor", [1.0], says="Factor")],
+        lambda: {"noise": 0.1, "lr": 0.5, "draw": 0, "factor": 0.5},
+        [
+            Bad("noise", NEGATIVE),
+            Bad("lr", NEGATIVE),
+            Bad("draw", NOT_FROM_0_UP),
+            Bad("factor", [1.0], says="Factor"),
+        ],
     ),
     "lessons.read_lessons": (
         lambda: {"folder": NOTEBOOKS},
