@@ -70,7 +70,7 @@ def called(
     except RuntimeError as error:
         if "a leaf Variable that requires grad" in str(error):
             raise AssertionError(
-                f"{answer.__name__} changes a parameter in place, and gradients are recorded: torch.no_grad() is missing"
+                f"{answer.__name__} changes a parameter in place with gradients enabled: torch.no_grad() is missing"
             ) from None
         raise
     finally:

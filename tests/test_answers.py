@@ -107,7 +107,7 @@ def test_errors_of_the_answer_itself_stay():
 
 def test_a_forgotten_no_grad_is_named():
     found = message("def answer(model):\n    model[0].weight -= 1", model(), may_change=["parameters"])
-    assert "answer changes a parameter in place, and gradients are recorded: torch.no_grad() is missing" in found
+    assert "answer changes a parameter in place with gradients enabled: torch.no_grad() is missing" in found
 
 
 @pytest.mark.parametrize(
