@@ -305,7 +305,7 @@ def _same(old: object, new: object) -> bool:
         return old.keys() == new.keys() and all(_same(value, new[key]) for key, value in old.items())
     if isinstance(old, (list, tuple)) and isinstance(new, (list, tuple)):
         return len(old) == len(new) and all(map(_same, old, new))
-    return type(old) is type(new) and old == new
+    return type(old) is type(new) and (old == new or (old != old and new != new))  # the second is for NaN
 
 
 def _is_data(value: object) -> bool:

@@ -172,3 +172,9 @@ def test_steps_sees_every_step():
         optimizer.zero_grad()
         optimizer.step()
         assert len(steps) == 2 and steps.gradients[1].norm() == 0
+
+
+def test_nan_in_a_list_is_no_change():
+    losses = [float("nan"), 1.0]
+    assert called(answer("def answer(losses): return len(losses)"), losses) == 2
+    assert message("def answer(losses): losses[0] = 0.0", losses).startswith("losses[0] was changed: nan before, 0.0")
