@@ -42,9 +42,11 @@ SENTENCES = {
     "accelerate unprepared": "Accelerate cannot see the end of the epoch: the gradients of the short last window stay in `.grad`",
     "lightning divides": "The same weights and faults as with Accelerate.",
     "lightning clips": "Lightning clips once per update, without code of yours.",
-    "lightning schedule": "The schedule is right at the default frequency of 1.",
+    "lightning schedule": 'The schedule is right with `"interval": "step"` and the default frequency of 1.',
+    "lightning interval": 'Without an interval it is `"epoch"`: the learning rate stays the same within the epoch.',
     "lightning remedy": "Give Lightning the *large* batch, split it yourself",
     "trainer counts": "The Trainer takes the window from the loader before the first backward, counts its tokens",
+    "trainer attribute": "If the model has an attribute `accepts_loss_kwargs`, that decides.",
     "trainer promise": "If there is a `**kwargs`, the Trainer assumes that the model divides by the count.",
     "trainer mean of means": "Without `**kwargs` it is the mean of means.",
     "trainer own loss": "The model accepts the count, so the Trainer assumes that the loss was divided by it, and does not divide.",
@@ -179,17 +181,16 @@ def test_accelerates_schedule_steps_once_per_process(monkeypatch):
 
 
 class Automatic(lightning.LightningModule):
-    def __init__(self, frequency=1):
+    def __init__(self, **schedule):
         super().__init__()
-        self.made, self.frequency = Instrument(), frequency
+        self.made, self.schedule = Instrument(), schedule
         self.losses = self.made.losses
 
     def training_step(self, samples):
         return self.losses(samples).mean()
 
     def configure_optimizers(self):
-        schedule = {"scheduler": self.made.scheduler, "interval": "step", "frequency": self.frequency}
-        return [self.made.optimizer], [schedule]
+        return [self.made.optimizer], [{"scheduler": self.made.scheduler, **self.schedule}]
 
 
 class ByWindows(Automatic):
@@ -212,7 +213,7 @@ def fit(module, data, **arguments):
 
 
 def test_lightning_divides_by_k_and_steps_once_per_window():
-    made = fit(Automatic(), loader(), accumulate_grad_batches=K)
+    made = fit(Automatic(interval="step"), loader(), accumulate_grad_batches=K)
     assert made.found == DIVIDED_BY_K, update(lightning, "lightning divides")
     assert made.rates == [1, 0.5], update(lightning, "lightning schedule")
 
@@ -224,8 +225,14 @@ def test_lightning_clips_once_per_update():
 
 @pytest.mark.parametrize(("frequency", "rates"), [(2, [1, 0.5, 0.25, 0.125]), (3, [1, 1, 1, 0.5])])
 def test_lightnings_frequency_counts_micro_batches(frequency, rates):
-    made = fit(Automatic(frequency), DataLoader(torch.arange(4 * K), 1), accumulate_grad_batches=K)
+    module = Automatic(interval="step", frequency=frequency)
+    made = fit(module, DataLoader(torch.arange(4 * K), 1), accumulate_grad_batches=K)
     assert made.rates == rates, update(lightning, "lightning schedule")
+
+
+def test_lightnings_default_interval_is_the_epoch():
+    made = fit(Automatic(), DataLoader(torch.arange(4 * K), 1), accumulate_grad_batches=K)
+    assert made.rates == [1, 1, 1, 1], update(lightning, "lightning interval")
 
 
 def test_lightning_by_windows_is_right():
@@ -246,6 +253,10 @@ class TakesNothing(Losses):
 class TakesAndForgets(Losses):
     def forward(self, sample, labels, **kwargs):
         return {"loss": self.losses(sample).mean()}
+
+
+class Declares(TakesAndForgets):
+    accepts_loss_kwargs = False
 
 
 class TakesAndUses(Losses):
@@ -284,10 +295,11 @@ def with_trainer(folder, kind, **arguments):
     [
         (TakesNothing, MEAN_OF_MEANS, "trainer mean of means"),
         (TakesAndForgets, NOT_DIVIDED, "trainer promise"),
+        (Declares, MEAN_OF_MEANS, "trainer attribute"),
         (TakesAndUses, RIGHT, "trainer counts"),
     ],
 )
-def test_the_trainer_believes_the_signature(tmp_path, kind, expected, sentence):
+def test_the_trainer_believes_the_attribute_or_the_signature(tmp_path, kind, expected, sentence):
     assert with_trainer(tmp_path, kind).found == expected, update(transformers, sentence)
 
 
