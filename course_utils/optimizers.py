@@ -191,9 +191,9 @@ class AdamSumOfSquares(AdamSquaredMean):
     """The sum of the squares, claim C14: v <- beta2^K v + (1 - beta2) Σ g_k², whatever the micro-batches' sizes.
 
     This is v after K updates of Adam with a micro-batch each, except that the K squares do not decay among themselves.
-    Its bias is not 1 - beta2^t: v is divided by what it would be if every g_k were 1, which is
-    weight <- beta2^K weight + (1 - beta2) K. Dividing by 1 - beta2^t would leave v K times too large at t = 1, and
-    K (1 - beta2) / (1 - beta2^K) times for large t.
+    The claim names no bias correction. Here v is divided by what it would be if every g_k were 1, which is
+    weight <- beta2^K weight + (1 - beta2) K. Dividing by Adam's usual 1 - beta2^t would leave v K times too large at
+    t = 1, and K (1 - beta2) / (1 - beta2^K) times for large t.
     """
 
     def absorb_gradient(self, state: dict, gradient: Tensor, share: float, group: dict) -> None:
@@ -207,11 +207,13 @@ class AdamSumOfSquares(AdamSquaredMean):
 
 
 class AdamA(AdamSquaredMean):
-    """v <- beta2 v + (1 - beta2) Σ (share_k g_k)²; each gradient is added to m and v at once and need not be kept.
+    """v <- beta2 v + (1 - beta2) Σ (share_k g_k)²; each gradient is added to m and v at once.
 
     Zhang et al. 2023, "Adam Accumulation" (arXiv 2305.19982), as in a public implementation: m and v decay only at the
-    window's first micro-batch. With mu as in AdamMeanOfSquares, the expected v is (mu² + 1) / (K mu² + 1) times that of
-    AdamSquaredMean: the same for pure noise, and 1/K of it without noise.
+    window's first micro-batch. No gradient is kept between micro-batches; the peak of memory is lower only if each is
+    released during the backward pass (a hook on each parameter, lesson 08). With mu as in AdamMeanOfSquares, the
+    expected v is (mu² + 1) / (K mu² + 1) times that of AdamSquaredMean: the same for pure noise, and 1/K of it without
+    noise.
     """
 
     def absorb_gradient(self, state: dict, gradient: Tensor, share: float, group: dict) -> None:
@@ -224,7 +226,7 @@ class AdamA(AdamSquaredMean):
 class AdamPerMicroBatch(AdamA):
     """A wrong rule, to study: m <- beta1 m + (1 - beta1) g_k, v <- beta2 v + (1 - beta2) g_k² at every micro-batch.
 
-    m and v decay K times per window, and late micro-batches count more than early ones, whatever their shares. Because
+    m and v decay K times per window, and late micro-batches weigh more than early ones, whatever their sizes. Because
     t counts windows, the first m̂ of equal gradients is (1 - beta1^K) / (1 - beta1) times too large.
     """
 
