@@ -6,11 +6,13 @@
 Both take all assignments unless some are named.
 
 `grade` writes scores.csv, and feedback/STUDENT/NAME/NAME.html. What was graded before is graded again only if it was
-handed in anew or the assignment has changed; marks given by hand are kept.
+handed in anew or the assignment has changed; marks given by hand are kept. In scores.csv, the rows of the assignments
+named are written anew, those of other assignments stay. A scores.csv that cannot be read is kept under another name.
 """
 
 import argparse
 import csv
+import itertools
 import os
 import re
 import sys
@@ -147,18 +149,44 @@ def main() -> None:
 
 
 def write_scores(course: Course, names: list[str]) -> None:
-    if not course.submissions(names):
+    """Grades `names`, prints their rows, and puts them into scores.csv, which is whole after each of them."""
+    submissions = course.submissions(names)
+    if not submissions:
         sys.exit(f"nothing to grade: put notebooks into {course.root / 'submitted'}/STUDENT/NAME/NAME.ipynb")
+    path = course.root / "scores.csv"
+    rows = {key: row for key, row in read_scores(path).items() if key[1] not in names or key in submissions}
     print(f"{'student':20} {'assignment':20} {'score':>12}  remark")
-    with open(course.root / "scores.csv", "w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(Score._fields)
-        for row in course.grade(names):
-            table.writerow(row)
-            file.flush()
-            to_read = f"{row.to_read} written to read" if row.to_read else ""
-            remarks = "; ".join(filter(None, [to_read, row.remark]))
-            print(f"{row.student:20} {row.assignment:20} {row.score:5g} / {row.out_of:<4g}  {remarks}", flush=True)
+    for row in course.grade(names):
+        rows[row.student, row.assignment] = row
+        new = path.with_suffix(".new")
+        with open(new, "w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([Score._fields, *(rows[key] for key in sorted(rows))])
+        new.replace(path)
+        to_read = f"{row.to_read} written to read" if row.to_read else ""
+        remarks = "; ".join(filter(None, [to_read, row.remark]))
+        print(f"{row.student:20} {row.assignment:20} {row.score:5g} / {row.out_of:<4g}  {remarks}", flush=True)
+
+
+def read_scores(path: Path) -> dict[tuple[str, str], Score]:
+    """The rows of scores.csv at `path`, by student and assignment. A file with anything else is renamed."""
+    if not path.exists():
+        return {}
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            header, *rows = csv.reader(file, strict=True)
+        if tuple(header) != Score._fields:
+            raise ValueError(f"its columns are {', '.join(header)}")
+        scores = [
+            Score(student, name, float(score), float(out_of), int(to_read), remark)
+            for student, name, score, out_of, to_read, remark in rows
+        ]
+    except (ValueError, csv.Error) as error:
+        names = (path.with_name(f"scores_kept_{number}.csv") for number in itertools.count(1))
+        kept = path.rename(next(name for name in names if not name.exists()))
+        print(f"{path} was not written by this program, or is damaged: {error}", file=sys.stderr)
+        print(f"It is kept as {kept.name}. Without NAME, all assignments are put into a new one.", file=sys.stderr)
+        return {}
+    return {(score.student, score.assignment): score for score in scores}
 
 
 if __name__ == "__main__":

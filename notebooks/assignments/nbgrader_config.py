@@ -20,6 +20,8 @@ c.CourseDirectory.ignore = [".ipynb_checkpoints", "__pycache__", "*.pyc"]
 c.ClearSolutions.code_stub = {"python": "raise NotImplementedError"}
 c.ClearSolutions.text_stub = "Your answer."
 c.Execute.timeout = 30
+# The kernel of each submission warns on stderr that it runs over TCP without encryption: between the rows of scores.
+c.Execute.extra_arguments = ["--IPKernelApp.log_level=ERROR"]
 c.OverwriteCells.add_missing_cells = True
 c.Autograde.autograde_preprocessors = [
     Execute,
