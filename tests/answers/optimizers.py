@@ -109,7 +109,7 @@ def momentum_update(parameters, velocities, lr, momentum, weight_decay):
             p -= lr * v
 
 # %% momentum_update, wrong: weight decay is added to .grad itself
-# says: was weight decay added to .grad
+# says: the gradient of parameters[0] was changed. It must stay as it is
 def momentum_update(parameters, velocities, lr, momentum, weight_decay):
     with torch.no_grad():
         for p, v in zip(parameters, velocities):
@@ -135,14 +135,14 @@ def momentum_update(parameters, velocities, lr, momentum, weight_decay):
             p -= lr * v
 
 # %% momentum_update, wrong: in place without no_grad
-# says: leaf Variable that requires grad
+# says: torch.no_grad() is missing
 def momentum_update(parameters, velocities, lr, momentum, weight_decay):
     for i, p in enumerate(parameters):
         velocities[i] = momentum * velocities[i] + p.grad + weight_decay * p
         p -= lr * velocities[i]
 
 # %% momentum_update, wrong: only the first parameter
-# says: against torch.optim.SGD, five steps of a network
+# says: it was not changed in this step
 def momentum_update(parameters, velocities, lr, momentum, weight_decay):
     with torch.no_grad():
         for p, v in zip(parameters, velocities):
@@ -156,11 +156,11 @@ def updates_per_window(moves, momentum):
     share = (c - b) / (b - a)
     return min(range(1, 1000), key=lambda n: abs(momentum**n - share))
 
-# %% updates_per_window, right: logarithms, not rounded, a mean over the log
+# %% updates_per_window, right: logarithms, a mean over the log
 def updates_per_window(moves, momentum):
     steps = [later - earlier for earlier, later in zip(moves, moves[1:])]
     kept = [later / earlier for earlier, later in zip(steps, steps[1:])]
-    return sum(math.log(share, momentum) for share in kept) / len(kept)
+    return round(sum(math.log(share, momentum) for share in kept) / len(kept))
 
 # %% updates_per_window, right: a line through the logarithms
 def updates_per_window(moves, momentum):
@@ -218,13 +218,13 @@ def updates_per_window(moves, momentum):
     return math.log(momentum) / math.log(kept)
 
 # %% updates_per_window, wrong: rounds up
-# says: it is rounded up; a quotient of logarithms may be 8.0000001
+# says: it is rounded up; a quotient of logarithms may be 12.0000001
 def updates_per_window(moves, momentum):
     kept = (moves[2] - moves[1]) / (moves[1] - moves[0])
     return math.ceil(math.log(kept) / math.log(momentum))
 
 # %% updates_per_window, wrong: raises the power while it is above
-# says: it is rounded up; a quotient of logarithms may be 8.0000001
+# says: it is rounded up; a quotient of logarithms may be 12.0000001
 def updates_per_window(moves, momentum):
     r = (moves[2] - moves[1]) / (moves[1] - moves[0])
     n = 1
@@ -233,7 +233,7 @@ def updates_per_window(moves, momentum):
     return n
 
 # %% updates_per_window, wrong: multiplies while the product is above
-# says: it is rounded up; a quotient of logarithms may be 8.0000001
+# says: it is rounded up; a quotient of logarithms may be 12.0000001
 def updates_per_window(moves, momentum):
     r = (moves[2] - moves[1]) / (moves[1] - moves[0])
     n, product = 1, momentum
@@ -243,21 +243,21 @@ def updates_per_window(moves, momentum):
     return n
 
 # %% updates_per_window, wrong: tries too few powers
-# says: the wrong rule, K = 16
+# says: the wrong rule with K = 12, momentum 0.9
 def updates_per_window(moves, momentum):
     kept = (moves[2] - moves[1]) / (moves[1] - moves[0])
     return min(range(1, 10), key=lambda n: abs(momentum**n - kept))
 
 # %% updates_per_window, wrong: knows the momentum to be 0.9
-# says: the wrong rule, K = 2, momentum 0.5
+# says: the momentum is 0.9, whatever the argument is
 def updates_per_window(moves, momentum):
     kept = (moves[2] - moves[1]) / (moves[1] - moves[0])
     return min(range(1, 100), key=lambda n: abs(0.9**n - kept))
 
-# %% updates_per_window, wrong: the visible numbers
-# says: the wrong rule, K = 2, momentum 0.5
+# %% updates_per_window, wrong: always K of the text
+# says: the wrong rule with K = 6, momentum 0.8
 def updates_per_window(moves, momentum):
-    return 1 if abs(moves[0] - 0.1) < 1e-6 else 4
+    return 1 if abs(moves[0] - 0.1) < 1e-6 else 5
 
 # %% adam_update, right: in place, methods
 @torch.no_grad()
@@ -507,14 +507,14 @@ def adam_update(parameters, states, lr, betas, eps):
             s["t"] += 1
 
 # %% adam_update, wrong: the visible betas
-# says: against torch.optim.Adam, five steps of a network
+# says: the betas are 0.8 and 0.9, whatever the argument is
 def adam_update(parameters, states, lr, betas, eps):
     with torch.no_grad():
         for p, s in zip(parameters, states):
             s["t"] += 1
             s["m"] = 0.8 * s["m"] + 0.2 * p.grad
             s["v"] = 0.9 * s["v"] + 0.1 * p.grad**2
-            p -= 0.1 * s["m"] / (1 - 0.8 ** s["t"]) / ((s["v"] / (1 - 0.9 ** s["t"])).sqrt() + eps)
+            p -= lr * s["m"] / (1 - 0.8 ** s["t"]) / ((s["v"] / (1 - 0.9 ** s["t"])).sqrt() + eps)
 
 # %% adamw_step, right: subtracts, .data
 def adamw_step(optimizer, weight_decay):
@@ -582,7 +582,7 @@ def adamw_step(optimizer, weight_decay):
     optimizer.step()
 
 # %% adamw_step, wrong: the rate that the optimizer was made with
-# says: goes on with the first learning rate
+# says: the learning rate that the optimizer was made with, not the group's
 def adamw_step(optimizer, weight_decay):
     with torch.no_grad():
         for group in optimizer.param_groups:
@@ -612,7 +612,7 @@ def adamw_step(optimizer, weight_decay):
     optimizer.step()
 
 # %% adamw_step, wrong: forgets Adam's step
-# says: no step of Adam
+# says: the optimizer made 0 steps in one call, not 1
 def adamw_step(optimizer, weight_decay):
     with torch.no_grad():
         for group in optimizer.param_groups:
@@ -631,7 +631,7 @@ def adamw_step(optimizer, weight_decay):
     optimizer.step()
 
 # %% adamw_step, wrong: a step for each group
-# says: Adam makes a step for each group
+# says: the optimizer made 2 steps in one call, not 1
 def adamw_step(optimizer, weight_decay):
     for group in optimizer.param_groups:
         with torch.no_grad():
@@ -641,7 +641,7 @@ def adamw_step(optimizer, weight_decay):
         optimizer.step()
 
 # %% adamw_step, wrong: PyTorch's own option
-# says: the optimizer's options have changed: leave weight_decay
+# says: the optimizer's options ['decoupled_weight_decay', 'weight_decay'] were changed: leave them
 def adamw_step(optimizer, weight_decay):
     for group in optimizer.param_groups:
         group["weight_decay"] = weight_decay
@@ -658,7 +658,7 @@ def adamw_step(optimizer, weight_decay):
     optimizer.step()
 
 # %% adamw_step, wrong: a new AdamW for each step
-# says: a new optimizer, with empty state
+# says: the optimizer made 0 steps in one call, not 1: call step() of the optimizer that you are given
 def adamw_step(optimizer, weight_decay):
     group = optimizer.param_groups[0]
     torch.optim.AdamW(group["params"], lr=group["lr"], betas=group["betas"], weight_decay=weight_decay).step()
@@ -706,7 +706,7 @@ def second_moment_inputs(gradients, sizes):
     return gradients.mean(0) ** 2, (gradients**2).mean(0)
 
 # %% second_moment_inputs, wrong: sizes ignored in (b) only
-# says: (b), the mean of the squares: got 13, 4, 5
+# says: of sizes [3, 1]: got 13, 4, 5
 def second_moment_inputs(gradients, sizes):
     shares = torch.tensor(sizes)[:, None] / sum(sizes)
     return (shares * gradients).sum(0) ** 2, (gradients**2).mean(0)
@@ -755,12 +755,12 @@ def second_moment_inputs(gradients, sizes):
     return (shares * gradients).sum(0) ** 2
 
 # %% second_moment_inputs, wrong: the visible numbers
-# says: which the visible test does not have
+# says: with micro-batches of sizes [2, 5, 1]: got 4, 4, 0, expected
 def second_moment_inputs(gradients, sizes):
     return torch.tensor([4.0, 4.0, 0.0]), torch.tensor([7.0, 4.0, 3.0])
 
 # %% second_moment_inputs, wrong: the visible shares
-# says: which the visible test does not have
+# says: (a), the square of the mean, of 3 weights, with micro-batches of sizes [2, 5, 1]
 def second_moment_inputs(gradients, sizes):
     first, second = gradients[0], gradients[1]
     return (0.75 * first + 0.25 * second) ** 2, 0.75 * first**2 + 0.25 * second**2
