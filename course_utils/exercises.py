@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from numbers import Real
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,10 +22,10 @@ def expect(
 ) -> None:
     """Raises AssertionError, starting with `what`, unless `answer` is `expected`.
 
-    Both are a number, a tensor of any shape, or a sequence of such (a list of numbers may stand for a tensor). They
-    agree if the relative error, the L2 norm of the difference divided by the L2 norm of `expected`, is at most
-    `tolerance`; both norms are of the concatenation of all tensors. `mistakes` maps a description of each known mistake
-    to the answer that it leads to; the message names those that fit.
+    Both are a number, a tensor of any shape, or a sequence of such (a list of numbers, or a NumPy array, may stand for a
+    tensor). They agree if the relative error, the L2 norm of the difference divided by the L2 norm of `expected`, is at
+    most `tolerance`; both norms are of the concatenation of all tensors. `mistakes` maps a description of each known
+    mistake to the answer that it leads to; the message names those that fit.
 
     Whatever `answer` is, it is only right or wrong. Any other argument that cannot be used, such as an `expected` with
     a NaN, which no answer can agree with, is a TypeError or ValueError: that mistake is not the student's.
@@ -78,6 +79,8 @@ def _tensors(value: object) -> Iterator[Tensor]:
         yield value.detach().double().cpu()
     elif isinstance(value, Real):
         yield torch.tensor(float(value), dtype=torch.float64)
+    elif isinstance(value, np.ndarray) and value.dtype.kind in "iuf":
+        yield torch.tensor(value, dtype=torch.float64)
     elif isinstance(value, (list, tuple)):
         parts = [tensor for part in value for tensor in _tensors(part)]
         yield from [torch.stack(parts)] if parts and not any(part.dim() for part in parts) else parts

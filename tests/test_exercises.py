@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -25,6 +26,8 @@ def message(answer, expected, mistakes=None, **options):
         (torch.tensor([1.0, 2.0]), [1, 2]),
         ([torch.tensor(1.0), torch.tensor(2.0)], torch.tensor([1.0, 2.0])),
         ([torch.ones(2), torch.zeros(3, 1)], (torch.ones(2), torch.zeros(3, 1))),
+        (np.array([1.0, 2.0]), [1, 2]),
+        ([np.float32(1.0), np.int64(2)], [1, 2]),
         ([], []),
         (math.inf, math.inf),
         (torch.nn.Parameter(torch.ones(2)), [1, 1]),
