@@ -7,13 +7,13 @@ def starting_rate(lr, recipe_batch, micro_batch, accumulation_steps, kind):
     effective_batch_size = accumulation_steps * micro_batch
     return lr * (effective_batch_size / recipe_batch) ** power
 
-# %% starting_rate, right: as a tensor
+# %% starting_rate, right: by tensors, then a float
 def starting_rate(lr, recipe_batch, micro_batch, accumulation_steps, kind):
     k = torch.tensor(micro_batch * accumulation_steps) / recipe_batch
     if kind == "SGD" or kind == "mean of squares":
-        return torch.tensor(lr) * k
+        return (torch.tensor(lr) * k).item()
     else:
-        return torch.tensor(lr) * k.sqrt()
+        return float(torch.tensor(lr) * k.sqrt())
 
 # %% starting_rate, right: by the course's own rules
 def starting_rate(lr, recipe_batch, micro_batch, accumulation_steps, kind):
@@ -74,7 +74,7 @@ def starting_rate(lr, recipe_batch, micro_batch, accumulation_steps, kind):
     return lr * (math.sqrt(k) if kind == "Adam" else k)
 
 # %% starting_rate, wrong: the visible numbers
-# says: SGD, 0.03 for 48, with 1 · 48
+# says: SGD, 0.02 for 48, with 3 · 20
 def starting_rate(lr, recipe_batch, micro_batch, accumulation_steps, kind):
     return {(256, 8): 0.1, (256, 1): 0.0125, (64, 4): 0.004, (32, 16): 0.032}.get((recipe_batch, accumulation_steps), 0.1)
 
@@ -193,7 +193,7 @@ def warmup(update, warmup_updates, lr):
     return lr * min(1, update // max(1, warmup_updates))
 
 # %% warmup, wrong: no warmup, no answer
-# says: with 0 warmup updates it ends in an error
+# says: with 0 warmup updates: it ends in an error
 def warmup(update, warmup_updates, lr):
     return lr * min(1.0, (update + 1) / warmup_updates)
 
@@ -269,7 +269,7 @@ def schedule_length(samples, micro_batch, accumulation_steps, epochs):
     return math.ceil(math.ceil(samples / micro_batch) / accumulation_steps)
 
 # %% schedule_length, wrong: not rounded
-# says: it was not rounded
+# says: an int is asked for
 def schedule_length(samples, micro_batch, accumulation_steps, epochs):
     return samples / micro_batch / accumulation_steps * epochs
 
@@ -302,7 +302,7 @@ def plateau(metrics, lr, factor, patience, threshold, cooldown, min_lr):
         out.append(lr)
     return out
 
-# %% plateau, right: a class, and a tensor for the answer
+# %% plateau, right: a class
 class Plateau:
     def __init__(self, lr, factor, patience, threshold, cooldown, min_lr):
         self.lr, self.factor, self.patience, self.threshold = lr, factor, patience, threshold
@@ -327,7 +327,7 @@ class Plateau:
 
 def plateau(metrics, *args, **kwargs):
     state = Plateau(*args, **kwargs)
-    return torch.tensor([state.look(metric) for metric in metrics])
+    return [state.look(metric) for metric in metrics]
 
 # %% plateau, wrong: falls when patience is reached
 # says: and not at the one after
@@ -645,7 +645,7 @@ def plateau(metrics, lr, factor, patience, threshold, cooldown, min_lr):
         rates.append(lr)
     return rates
 
-# %% plateau, wrong: mends negative losses
+# %% plateau, wrong: corrects negative losses
 # says: is above a negative best: see lesson 10
 def plateau(metrics, lr, factor, patience, threshold, cooldown, min_lr):
     best, bad, cooling, rates = math.inf, 0, 0, []
@@ -675,7 +675,7 @@ def plateau(metrics, lr, factor, patience, threshold, cooldown, min_lr):
     return rates
 
 # %% plateau, wrong: the last rate only
-# says: got one number
+# says: a list is asked for
 def plateau(metrics, lr, factor, patience, threshold, cooldown, min_lr):
     best, bad = math.inf, 0
     for metric in metrics:
@@ -700,10 +700,10 @@ def train_with_plateau(model, optimizer, scheduler, loader, validation, epochs, 
         losses.append(loss)
     return losses
 
-# %% train_with_plateau, right: by hand, with a countdown, and tensors
+# %% train_with_plateau, right: by hand, with a countdown, and a tensor for the scheduler
 def train_with_plateau(model, optimizer, scheduler, loader, validation, epochs, evaluate_every):
     from torch.nn.functional import cross_entropy
-    left, seen = evaluate_every, ()
+    left, seen = evaluate_every, []
     for _ in range(epochs):
         for images, labels in loader:
             model.train()
@@ -718,7 +718,7 @@ def train_with_plateau(model, optimizer, scheduler, loader, validation, epochs, 
                 with torch.no_grad():
                     validation_loss = cross_entropy(model(validation.images), validation.labels)
                 scheduler.step(metrics=validation_loss)
-                seen += (validation_loss,)
+                seen.append(validation_loss.item())
     return seen
 
 # %% train_with_plateau, wrong: after each batch
@@ -771,7 +771,7 @@ def train_with_plateau(model, optimizer, scheduler, loader, validation, epochs, 
     return losses
 
 # %% train_with_plateau, wrong: evaluates before training
-# says: it evaluates before the updates 1, 5, 9 and 13
+# says: it evaluates before updates, from the first on
 def train_with_plateau(model, optimizer, scheduler, loader, validation, epochs, evaluate_every):
     updates, losses = 0, []
     for _ in range(epochs):
@@ -810,7 +810,7 @@ def train_with_plateau(model, optimizer, scheduler, loader, validation, epochs, 
     return losses
 
 # %% train_with_plateau, wrong: the mean training loss
-# says: it is the mean training loss
+# says: it is the mean training loss since the last
 def train_with_plateau(model, optimizer, scheduler, loader, validation, epochs, evaluate_every):
     running, losses, updates = 0.0, [], 0
     for _ in range(epochs):
@@ -939,7 +939,7 @@ def train_with_plateau(model, optimizer, scheduler, loader, validation, epochs, 
                 scheduler.step(evaluate(model, validation).loss)
 
 # %% train_with_plateau, wrong: every 4, whatever was asked for
-# says: the losses of 6 evaluations
+# says: expected a list of 3: 3, 6, 9
 def train_with_plateau(model, optimizer, scheduler, loader, validation, epochs, evaluate_every):
     updates, losses = 0, []
     for _ in range(epochs):
