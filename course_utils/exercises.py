@@ -22,9 +22,9 @@ def expect(
 ) -> None:
     """Raises AssertionError, starting with `what`, unless `answer` is `expected`.
 
-    Both are a number, a tensor of any shape, or a sequence of such (a list of numbers, or a NumPy array, may stand for a
-    tensor). They agree if the relative error, the L2 norm of the difference divided by the L2 norm of `expected`, is at
-    most `tolerance`; both norms are of the concatenation of all tensors. `mistakes` maps a description of each known
+    Both are a number, a tensor of any shape, or a sequence of such (a list of numbers or a NumPy array may stand for
+    a tensor). They agree if the relative error, the L2 norm of the difference divided by the L2 norm of `expected`, is
+    at most `tolerance`; both norms are of the concatenation of all tensors. `mistakes` maps a description of each known
     mistake to the answer that it leads to; the message names those that fit.
 
     Whatever `answer` is, it is only right or wrong. Any other argument that cannot be used, such as an `expected` with
