@@ -39,7 +39,7 @@ def updates_per_epoch(samples, micro_batch, accumulation_steps):
     return max(math.ceil(samples / micro_batch) // accumulation_steps, 1)
 
 # %% updates_per_epoch, wrong: one more than rounded down
-# says: divides the samples
+# says: 1 is always added, even if windows of samples come out even
 def updates_per_epoch(samples, micro_batch, accumulation_steps):
     return samples // (micro_batch * accumulation_steps) + 1
 
@@ -64,14 +64,14 @@ def updates_per_epoch(samples, micro_batch, accumulation_steps):
     return math.ceil(samples / accumulation_steps)
 
 # %% updates_per_epoch, wrong: not an int
-# says: return an int
+# says: is 4.0, of type float: an int is asked for
 def updates_per_epoch(samples, micro_batch, accumulation_steps):
     return samples / (micro_batch * accumulation_steps)
 
 # %% updates_per_epoch, wrong: knows the numbers that are tested
-# says: updates for 1 samples
+# says: updates for ((84, 6, 7)
 def updates_per_epoch(samples, micro_batch, accumulation_steps):
-    return {32: 2, 22: 2, 17: 2, 15: 1, 10: 1, 26: 2, 100: 4}.get(samples, 2)
+    return {60: 4, 59: 4, 50: 4, 46: 4, 7: 1, 3: 1, 100: 2, 20_001: 11}.get(samples, 2)
 
 # %% windows_of, right: islice of one iterator
 def windows_of(loader, accumulation_steps):
@@ -149,7 +149,7 @@ def windows_of(loader, accumulation_steps):
     return result
 
 # %% windows_of, wrong: looks ahead
-# says: 3 micro-batches had been asked for: yield a window as soon as it is full
+# says: when window 1 of 3 was yielded, 4 micro-batches had been asked for: yield a window as soon as it is full
 def windows_of(loader, accumulation_steps):
     window = []
     for micro_batch in loader:
@@ -224,7 +224,7 @@ def windows_of(loader, accumulation_steps):
         yield window
 
 # %% windows_of, wrong: tests the counter too early
-# says: is the counter tested before the window is full?
+# says: the counter is tested before the window is full
 def windows_of(loader, accumulation_steps):
     window = []
     for i, micro_batch in enumerate(loader):
@@ -244,7 +244,7 @@ def windows_of(loader, accumulation_steps):
         yield micro_batches[start : start + size]
 
 # %% windows_of, wrong: dealt out
-# says: a window does not have consecutive micro-batches
+# says: consecutive ones are asked for
 def windows_of(loader, accumulation_steps):
     micro_batches = list(loader)
     count = math.ceil(len(micro_batches) / accumulation_steps)
@@ -252,7 +252,7 @@ def windows_of(loader, accumulation_steps):
         yield micro_batches[first::count]
 
 # %% windows_of, wrong: knows the numbers that are tested
-# says: the lengths of the windows of 5 micro-batches, accumulation_steps = 1
+# says: the lengths of the windows of 5 micro-batches from a generator, accumulation_steps = 1
 def windows_of(loader, accumulation_steps):
     micro_batches = iter(loader)
     while window := list(itertools.islice(micro_batches, 2)):
@@ -303,7 +303,7 @@ def train_epoch(model, optimizer, micro_batches, accumulation_steps):
     optimizer.zero_grad()
 
 # %% train_epoch, wrong: the modulo loop
-# says: a short last window is left in .grad
+# says: a short last window gets none: its gradients are lost, or left for the next epoch
 def train_epoch(model, optimizer, micro_batches, accumulation_steps):
     for i, (inputs, targets) in enumerate(micro_batches):
         loss = cross_entropy(model(inputs), targets) / accumulation_steps
@@ -313,7 +313,7 @@ def train_epoch(model, optimizer, micro_batches, accumulation_steps):
             optimizer.zero_grad()
 
 # %% train_epoch, wrong: the modulo loop, cleared at the start
-# says: a short last window is dropped
+# says: a short last window gets none
 def train_epoch(model, optimizer, micro_batches, accumulation_steps):
     optimizer.zero_grad()
     for i, (inputs, targets) in enumerate(micro_batches):
@@ -324,7 +324,7 @@ def train_epoch(model, optimizer, micro_batches, accumulation_steps):
             optimizer.zero_grad()
 
 # %% train_epoch, wrong: a last step, divided by K
-# says: a short last window is divided by
+# says: a short last window is divided by accumulation_steps, as a whole one is
 def train_epoch(model, optimizer, micro_batches, accumulation_steps):
     optimizer.zero_grad()
     for i, (inputs, targets) in enumerate(micro_batches):
@@ -334,7 +334,7 @@ def train_epoch(model, optimizer, micro_batches, accumulation_steps):
             optimizer.zero_grad()
 
 # %% train_epoch, wrong: the mean of means
-# says: a mean of means
+# says: it is a mean of means, whatever the micro-batches' sizes
 def train_epoch(model, optimizer, micro_batches, accumulation_steps):
     for start in range(0, len(micro_batches), accumulation_steps):
         window = micro_batches[start : start + accumulation_steps]
@@ -382,7 +382,7 @@ def train_epoch(model, optimizer, micro_batches, accumulation_steps):
         optimizer.step()
 
 # %% train_epoch, wrong: steps in each micro-batch
-# says: there is a step after each micro-batch
+# says: there is one for each micro-batch
 def train_epoch(model, optimizer, micro_batches, accumulation_steps):
     for start in range(0, len(micro_batches), accumulation_steps):
         window = micro_batches[start : start + accumulation_steps]
@@ -393,7 +393,7 @@ def train_epoch(model, optimizer, micro_batches, accumulation_steps):
             optimizer.step()
 
 # %% train_epoch, wrong: no accumulation at all
-# says: is there an update for each micro-batch?
+# says: there is one for each micro-batch
 def train_epoch(model, optimizer, micro_batches, accumulation_steps):
     for inputs, targets in micro_batches:
         optimizer.zero_grad()
@@ -422,7 +422,7 @@ def train_epoch(model, optimizer, micro_batches, accumulation_steps):
         optimizer.step()
 
 # %% train_epoch, wrong: a mean divided by the window's samples
-# says: without being multiplied by its own size
+# says: and not multiplied by its own size
 def train_epoch(model, optimizer, micro_batches, accumulation_steps):
     for start in range(0, len(micro_batches), accumulation_steps):
         window = micro_batches[start : start + accumulation_steps]
@@ -433,7 +433,7 @@ def train_epoch(model, optimizer, micro_batches, accumulation_steps):
         optimizer.step()
 
 # %% train_epoch, wrong: counts the samples while the window runs
-# says: losses are divided by the samples so far, not by the window's
+# says: losses are divided by the samples so far
 def train_epoch(model, optimizer, micro_batches, accumulation_steps):
     for start in range(0, len(micro_batches), accumulation_steps):
         optimizer.zero_grad()
@@ -444,7 +444,7 @@ def train_epoch(model, optimizer, micro_batches, accumulation_steps):
         optimizer.step()
 
 # %% train_epoch, wrong: never steps
-# says: train_epoch changed no parameter: is `optimizer.step()` called?
+# says: is step() called, of the optimizer that is handed over?
 def train_epoch(model, optimizer, micro_batches, accumulation_steps):
     for start in range(0, len(micro_batches), accumulation_steps):
         window = micro_batches[start : start + accumulation_steps]
@@ -463,7 +463,7 @@ def train_epoch(model, optimizer, micro_batches, accumulation_steps):
             optimizer.zero_grad()
 
 # %% train_epoch, wrong: whole windows only
-# says: a short last window is dropped
+# says: a short last window gets none
 def train_epoch(model, optimizer, micro_batches, accumulation_steps):
     it = iter(micro_batches)
     for window in zip(*[it] * accumulation_steps):
@@ -474,7 +474,7 @@ def train_epoch(model, optimizer, micro_batches, accumulation_steps):
         optimizer.step()
 
 # %% train_epoch, wrong: clears after the step only
-# says: gradients that were there before the epoch
+# says: gradients that were there before the epoch are in its first update
 def train_epoch(model, optimizer, micro_batches, accumulation_steps):
     for start in range(0, len(micro_batches), accumulation_steps):
         window = micro_batches[start : start + accumulation_steps]
@@ -505,15 +505,16 @@ def train_epoch(model, optimizer, micro_batches, accumulation_steps):
         optimizer.step()
 
 # %% train_epoch, wrong: knows the numbers that are tested
-# says: micro-batches of [5, 5, 5, 5, 5, 5, 1] samples, accumulation_steps = 4: wrong
+# says: micro-batches of [6, 6, 6, 6, 6, 6, 1] samples, accumulation_steps = 5
 def train_epoch(model, optimizer, micro_batches, accumulation_steps):
-    optimizer.zero_grad()
-    for i, (inputs, targets) in enumerate(micro_batches):
-        samples = [10, 12, 3][i // 3] if len(micro_batches) == 7 else 12
-        (cross_entropy(model(inputs), targets, reduction="sum") / samples).backward()
-        if i % 3 == 2 or i + 1 == len(micro_batches):
-            optimizer.step()
-            optimizer.zero_grad()
+    K = min(accumulation_steps, 3)
+    for start in range(0, len(micro_batches), K):
+        window = micro_batches[start : start + K]
+        samples = sum(len(targets) for _, targets in window)
+        optimizer.zero_grad()
+        for inputs, targets in window:
+            (cross_entropy(model(inputs), targets, reduction="sum") / samples).backward()
+        optimizer.step()
 
 # %% train_epoch_clipped, right: modulo, sums divided afterwards, clipped by hand
 def train_epoch_clipped(model, optimizer, scheduler, micro_batches, accumulation_steps, max_norm):
@@ -682,7 +683,7 @@ def train_epoch_clipped(model, optimizer, scheduler, micro_batches, accumulation
     return norms
 
 # %% train_epoch_clipped, wrong: the scheduler after the epoch
-# says: once, at the end of the epoch
+# says: once, at the end
 def train_epoch_clipped(model, optimizer, scheduler, micro_batches, accumulation_steps, max_norm):
     norms = []
     for window in windows(micro_batches, accumulation_steps):
@@ -706,7 +707,7 @@ def train_epoch_clipped(model, optimizer, scheduler, micro_batches, accumulation
     return norms
 
 # %% train_epoch_clipped, wrong: the modulo loop
-# says: the short last window gets none
+# says: a short last window gets none: its gradients are lost, or left for the next epoch
 def train_epoch_clipped(model, optimizer, scheduler, micro_batches, accumulation_steps, max_norm):
     norms = []
     optimizer.zero_grad()
@@ -720,7 +721,7 @@ def train_epoch_clipped(model, optimizer, scheduler, micro_batches, accumulation
     return norms
 
 # %% train_epoch_clipped, wrong: a last step, divided by K
-# says: means are divided by accumulation_steps, in a short last window, too
+# says: a short last window is divided by accumulation_steps, as a whole one is
 def train_epoch_clipped(model, optimizer, scheduler, micro_batches, accumulation_steps, max_norm):
     norms = []
     optimizer.zero_grad()
@@ -745,7 +746,7 @@ def train_epoch_clipped(model, optimizer, scheduler, micro_batches, accumulation
     return norms
 
 # %% train_epoch_clipped, wrong: clears after the step only
-# says: gradients from before the epoch are in the first
+# says: gradients that were there before the epoch are in its first update
 def train_epoch_clipped(model, optimizer, scheduler, micro_batches, accumulation_steps, max_norm):
     norms = []
     for window in windows(micro_batches, accumulation_steps):
@@ -757,7 +758,7 @@ def train_epoch_clipped(model, optimizer, scheduler, micro_batches, accumulation
     return norms
 
 # %% train_epoch_clipped, wrong: backward for one micro-batch at a time
-# says: the micro-batches' means are added, and not averaged
+# says: the means of the micro-batches are added
 def train_epoch_clipped(model, optimizer, scheduler, micro_batches, accumulation_steps, max_norm):
     norms = []
     for window in windows(micro_batches, accumulation_steps):
@@ -770,7 +771,7 @@ def train_epoch_clipped(model, optimizer, scheduler, micro_batches, accumulation
     return norms
 
 # %% train_epoch_clipped, wrong: the mean of means
-# says: it is the mean of the micro-batches' means, whatever their sizes
+# says: it is a mean of means, whatever the micro-batches' sizes
 def train_epoch_clipped(model, optimizer, scheduler, micro_batches, accumulation_steps, max_norm):
     norms = []
     for window in windows(micro_batches, accumulation_steps):
@@ -783,7 +784,7 @@ def train_epoch_clipped(model, optimizer, scheduler, micro_batches, accumulation
     return norms
 
 # %% train_epoch_clipped, wrong: clears before the step
-# says: the gradients are zero
+# says: they are zero: are they cleared before step()
 def train_epoch_clipped(model, optimizer, scheduler, micro_batches, accumulation_steps, max_norm):
     norms = []
     for window in windows(micro_batches, accumulation_steps):
@@ -844,7 +845,7 @@ def train_epoch_clipped(model, optimizer, scheduler, micro_batches, accumulation
         scheduler.step()
 
 # %% train_epoch_clipped, wrong: knows the limit that is tested
-# says: gradients that the updates used, micro-batches of [3, 3, 3, 3, 3, 3, 1] samples, accumulation_steps = 3, max_norm = 0.05
+# says: the gradients that the updates used, a network without biases
 def train_epoch_clipped(model, optimizer, scheduler, micro_batches, accumulation_steps, max_norm):
     norms = []
     for window in windows(micro_batches, accumulation_steps):
@@ -940,14 +941,15 @@ def noise_scale(small_gradients, large_gradients, small_batch, large_batch):
     return (small - large) / (1 / small_batch - 1 / large_batch)
 
 # %% noise_scale, wrong: one for each pair
-# says: got a list of 400; expected one number
+# says: expected one number
 def noise_scale(small_gradients, large_gradients, small_batch, large_batch):
     small, large = small_gradients.square().sum(1), large_gradients.square().sum(1)
     squared = (large_batch * large - small_batch * small) / (large_batch - small_batch)
     return (small - large) / (1 / small_batch - 1 / large_batch) / squared
 
 # %% noise_scale, wrong: knows the sizes that are tested
-# says: the noise scale from 25 gradients of 4 and 16 samples
+# says: the noise scale, from 25 gradients of 4 and 17 samples
 def noise_scale(small_gradients, large_gradients, small_batch, large_batch):
     small, large = small_gradients.square().sum(1).mean(), large_gradients.square().sum(1).mean()
-    return (small - large) / (1 / 2 - 1 / 8) / ((8 * large - 2 * small) / 6)
+    return (small - large) / (1 / 2 - 1 / 10) / ((10 * large - 2 * small) / 8)
+
