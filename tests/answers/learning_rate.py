@@ -78,6 +78,39 @@ def starting_rate(lr, recipe_batch, micro_batch, accumulation_steps, kind):
 def starting_rate(lr, recipe_batch, micro_batch, accumulation_steps, kind):
     return {(256, 8): 0.1, (256, 1): 0.0125, (64, 4): 0.004, (32, 16): 0.032}.get((recipe_batch, accumulation_steps), 0.1)
 
+# %% starting_rate, wrong: linear below k = 32
+# says: that is the linear rule: with (a)
+def starting_rate(lr, recipe_batch, micro_batch, accumulation_steps, kind):
+    k = micro_batch * accumulation_steps / recipe_batch
+    if kind == "Adam" and k >= 32:
+        return lr * math.sqrt(k)
+    return lr * k
+
+# %% starting_rate, wrong: rounded to six places
+# says: got 1.6e-05
+def starting_rate(lr, recipe_batch, micro_batch, accumulation_steps, kind):
+    k = micro_batch * accumulation_steps / recipe_batch
+    return round(lr * (math.sqrt(k) if kind == "Adam" else k), 6)
+
+# %% starting_rate, wrong: only the steps under the root
+# says: only the root of accumulation_steps
+def starting_rate(lr, recipe_batch, micro_batch, accumulation_steps, kind):
+    if kind == "Adam":
+        return lr * micro_batch / recipe_batch * math.sqrt(accumulation_steps)
+    return lr * micro_batch * accumulation_steps / recipe_batch
+
+# %% starting_rate, wrong: a tensor
+# says: a float is asked for: .item() gives it
+def starting_rate(lr, recipe_batch, micro_batch, accumulation_steps, kind):
+    k = torch.tensor(micro_batch * accumulation_steps / recipe_batch)
+    return lr * (k.sqrt() if kind == "Adam" else k)
+
+# %% starting_rate, right: numpy
+def starting_rate(lr, recipe_batch, micro_batch, accumulation_steps, kind):
+    import numpy as np
+    k = np.divide(np.multiply(micro_batch, accumulation_steps), recipe_batch)
+    return lr * np.sqrt(k) if kind.startswith("Adam") else lr * k
+
 # %% same_half_life, right: through the half-life
 def same_half_life(beta, batch_size, new_batch_size):
     updates = math.log(0.5) / math.log(beta)
@@ -133,6 +166,23 @@ def same_half_life(beta, batch_size, new_batch_size):
 # says: 0.99 at 48 samples an update, now 72
 def same_half_life(beta, batch_size, new_batch_size):
     return beta**16 if new_batch_size == 512 else beta**0.25
+
+# %% same_half_life, wrong: the power of what is new
+# says: but the weight is multiplied by beta
+def same_half_life(beta, batch_size, new_batch_size):
+    return 1 - (1 - beta) ** (new_batch_size / batch_size)
+
+# %% same_half_life, wrong: a half-life in whole updates
+# says: the half-life was rounded
+def same_half_life(beta, batch_size, new_batch_size):
+    half = round(math.log(0.5) / math.log(beta))
+    return 0.5 ** (new_batch_size / batch_size / half)
+
+# %% same_half_life, wrong: one over one minus beta
+# says: there only about 1/e is left
+def same_half_life(beta, batch_size, new_batch_size):
+    n = 1 / (1 - beta)
+    return math.exp(-new_batch_size / batch_size / n)
 
 # %% warmup, right: a minimum
 def warmup(update, warmup_updates, lr):
@@ -213,6 +263,38 @@ def warmup(update, warmup_updates, lr):
 def warmup(update, warmup_updates, lr):
     return min(0.05 * (update + 1), 0.2) if warmup_updates else 0.2
 
+# %% warmup, wrong: one update too long
+# says: was <= written for <?
+def warmup(update, warmup_updates, lr):
+    if update <= warmup_updates and warmup_updates:
+        return lr * (update + 1) / warmup_updates
+    return lr
+
+# %% warmup, wrong: counts its calls
+# says: it counts its calls
+count = 0
+def warmup(update, warmup_updates, lr):
+    global count
+    count += 1
+    return lr * min(1, count / max(1, warmup_updates))
+
+# %% warmup, wrong: the same factor each time
+# says: by the same factor
+def warmup(update, warmup_updates, lr):
+    if update + 1 >= warmup_updates: return lr
+    s = lr / warmup_updates
+    return s * (lr / s) ** (update / (warmup_updates - 1))
+
+# %% warmup, right: a tiny denominator
+def warmup(update, warmup_updates, lr):
+    return min(lr, lr * (update + 1) / (warmup_updates + 1e-8))
+
+# %% warmup, wrong: nothing after the warmup
+# says: is a return missing?
+def warmup(update, warmup_updates, lr):
+    if update < warmup_updates:
+        return lr * (update + 1) / warmup_updates
+
 # %% schedule_length, right: rounded up once, over samples of a window
 def schedule_length(samples, micro_batch, accumulation_steps, epochs):
     return math.ceil(samples / (micro_batch * accumulation_steps)) * epochs
@@ -277,6 +359,22 @@ def schedule_length(samples, micro_batch, accumulation_steps, epochs):
 # says: 97 samples, micro-batches of 8
 def schedule_length(samples, micro_batch, accumulation_steps, epochs):
     return {1000: 100, 100: {5: 9, 4: 12}.get(accumulation_steps), 20: 3}.get(samples, 0)
+
+# %% schedule_length, wrong: a short window in each epoch
+# says: but here the last window is full
+def schedule_length(samples, micro_batch, accumulation_steps, epochs):
+    return epochs * (samples // (micro_batch * accumulation_steps) + 1)
+
+# %% schedule_length, wrong: floats of numpy
+# says: an int is asked for
+def schedule_length(samples, micro_batch, accumulation_steps, epochs):
+    import numpy as np
+    return epochs * np.ceil(np.ceil(samples / micro_batch) / accumulation_steps)
+
+# %% schedule_length, right: an int of numpy
+def schedule_length(samples, micro_batch, accumulation_steps, epochs):
+    import numpy as np
+    return np.int64(epochs) * (samples + micro_batch * accumulation_steps - 1) // (micro_batch * accumulation_steps) if False else np.int64(-(-samples // (micro_batch * accumulation_steps))) * np.int64(epochs)
 
 # %% plateau, right: a bad one in a cooldown is never counted
 def plateau(metrics, lr, factor, patience, threshold, cooldown, min_lr):
@@ -687,6 +785,79 @@ def plateau(metrics, lr, factor, patience, threshold, cooldown, min_lr):
             lr, bad = max(lr * factor, min_lr), 0
     return lr
 
+# %% plateau, wrong: the best starts anew
+# says: after a reduction the best starts anew
+def plateau(metrics, lr, factor, patience, threshold, cooldown, min_lr):
+    best, bad, cooling, rates = math.inf, 0, 0, []
+    for m in metrics:
+        if m < best * (1 - threshold):
+            best, bad = m, 0
+        else:
+            bad += 1
+        if cooling:
+            cooling, bad = cooling - 1, 0
+        if bad > patience:
+            lr, bad, cooling, best = max(lr * factor, min_lr), 0, cooldown, m
+        rates.append(lr)
+    return rates
+
+# %% plateau, wrong: empties the list
+# says: the length of metrics was changed
+def plateau(metrics, lr, factor, patience, threshold, cooldown, min_lr):
+    best, bad, cooling, rates = math.inf, 0, 0, []
+    while metrics:
+        m = metrics.pop(0)
+        if m < best * (1 - threshold):
+            best, bad = m, 0
+        else:
+            bad += 1
+        if cooling:
+            cooling, bad = cooling - 1, 0
+        if bad > patience:
+            lr, bad, cooling = max(lr * factor, min_lr), 0, cooldown
+        rates.append(lr)
+    return rates
+
+# %% plateau, wrong: a subclass of the scheduler
+# says: the scheduler itself was used
+class P(ReduceLROnPlateau): pass
+def plateau(metrics, lr, factor, patience, threshold, cooldown, min_lr):
+    o = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=lr)
+    s = P(o, factor=factor, patience=patience, threshold=threshold, cooldown=cooldown, min_lr=min_lr)
+    out = []
+    for m in metrics:
+        s.step(m); out.append(s.get_last_lr()[0])
+    return out
+
+# %% plateau, wrong: yields
+# says: a list is asked for
+def plateau(metrics, lr, factor, patience, threshold, cooldown, min_lr):
+    best, bad, cooling = math.inf, 0, 0
+    for m in metrics:
+        if m < best * (1 - threshold):
+            best, bad = m, 0
+        else:
+            bad += 1
+        if cooling:
+            cooling, bad = cooling - 1, 0
+        if bad > patience:
+            lr, bad, cooling = max(lr * factor, min_lr), 0, cooldown
+        yield lr
+
+# %% plateau, right: with numpy
+def plateau(metrics, lr, factor, patience, threshold, cooldown, min_lr):
+    import numpy as np
+    x = np.array(metrics, dtype=float)
+    out = np.zeros(len(x)); best = np.inf; bad = cool = 0
+    for i in range(len(x)):
+        if x[i] < best * (1 - threshold): best = x[i]; bad = 0
+        else: bad += 1
+        if cool: cool -= 1; bad = 0
+        if bad > patience:
+            lr = np.maximum(lr * factor, min_lr); bad = 0; cool = cooldown
+        out[i] = lr
+    return list(out)
+
 # %% train_with_plateau, right: enumerates all batches
 def train_with_plateau(model, optimizer, scheduler, loader, validation, epochs, evaluate_every):
     losses = []
@@ -939,7 +1110,7 @@ def train_with_plateau(model, optimizer, scheduler, loader, validation, epochs, 
                 scheduler.step(evaluate(model, validation).loss)
 
 # %% train_with_plateau, wrong: every 4, whatever was asked for
-# says: expected a list of 3: 3, 6, 9
+# says: expected 5
 def train_with_plateau(model, optimizer, scheduler, loader, validation, epochs, evaluate_every):
     updates, losses = 0, []
     for _ in range(epochs):
@@ -949,4 +1120,175 @@ def train_with_plateau(model, optimizer, scheduler, loader, validation, epochs, 
             if updates % 4 == 0:
                 losses.append(evaluate(model, validation).loss)
                 scheduler.step(losses[-1])
+    return losses
+
+# %% train_with_plateau, wrong: a count that goes on
+# says: the count goes on from the call before
+count = 0
+def train_with_plateau(model, optimizer, scheduler, loader, validation, epochs, evaluate_every):
+    global count
+    losses = []
+    for _ in range(epochs):
+        for images, labels in loader:
+            train_step(model, images, labels, optimizer)
+            count += 1
+            if count % evaluate_every == 0:
+                losses.append(evaluate(model, validation).loss)
+                scheduler.step(losses[-1])
+    return losses
+
+# %% train_with_plateau, wrong: stays in evaluation mode
+# says: is made in evaluation mode
+def train_with_plateau(model, optimizer, scheduler, loader, validation, epochs, evaluate_every):
+    updates, losses = 0, []
+    for _ in range(epochs):
+        for images, labels in loader:
+            train_step(model, images, labels, optimizer)
+            updates += 1
+            if updates % evaluate_every == 0:
+                model.eval()
+                with torch.no_grad():
+                    losses.append(nn.functional.cross_entropy(model(validation.images), validation.labels).item())
+                scheduler.step(losses[-1])
+    return losses
+
+# %% train_with_plateau, wrong: evaluates in training mode
+# says: the model is not in evaluation mode then
+def train_with_plateau(model, optimizer, scheduler, loader, validation, epochs, evaluate_every):
+    updates, losses = 0, []
+    for _ in range(epochs):
+        for images, labels in loader:
+            train_step(model, images, labels, optimizer)
+            updates += 1
+            if updates % evaluate_every == 0:
+                with torch.no_grad():
+                    losses.append(nn.functional.cross_entropy(model(validation.images), validation.labels).item())
+                scheduler.step(losses[-1])
+    return losses
+
+# %% train_with_plateau, wrong: an optimizer of its own
+# says: step() of the optimizer was never called
+def train_with_plateau(model, optimizer, scheduler, loader, validation, epochs, evaluate_every):
+    updates, losses = 0, []
+    optimizer = torch.optim.SGD(model.parameters(), lr=optimizer.param_groups[0]["lr"])
+    for _ in range(epochs):
+        for images, labels in loader:
+            train_step(model, images, labels, optimizer)
+            updates += 1
+            if updates % evaluate_every == 0:
+                losses.append(evaluate(model, validation).loss)
+                scheduler.step(losses[-1])
+    return losses
+
+# %% train_with_plateau, wrong: steps after epochs, too
+# says: it also steps after each epoch
+def train_with_plateau(model, optimizer, scheduler, loader, validation, epochs, evaluate_every):
+    updates, losses = 0, []
+    for _ in range(epochs):
+        for images, labels in loader:
+            train_step(model, images, labels, optimizer)
+            updates += 1
+            if updates % evaluate_every == 0:
+                losses.append(evaluate(model, validation).loss)
+                scheduler.step(losses[-1])
+        scheduler.step(evaluate(model, validation).loss)
+    return losses
+
+# %% train_with_plateau, wrong: passes the best loss
+# says: it is the best loss so far
+def train_with_plateau(model, optimizer, scheduler, loader, validation, epochs, evaluate_every):
+    updates, losses = 0, []
+    for _ in range(epochs):
+        for images, labels in loader:
+            train_step(model, images, labels, optimizer)
+            updates += 1
+            if updates % evaluate_every == 0:
+                losses.append(evaluate(model, validation).loss)
+                scheduler.step(min(losses))
+    return losses
+
+# %% train_with_plateau, wrong: trains a copy
+# says: was a copy of the model trained?
+def train_with_plateau(model, optimizer, scheduler, loader, validation, epochs, evaluate_every):
+    import copy
+    net = copy.deepcopy(model)
+    updates, losses = 0, []
+    for _ in range(epochs):
+        for images, labels in loader:
+            train_step(net, images, labels, optimizer)
+            updates += 1
+            if updates % evaluate_every == 0:
+                losses.append(evaluate(net, validation).loss)
+                scheduler.step(losses[-1])
+    return losses
+
+# %% train_with_plateau, wrong: halves the learning rate itself
+# says: which only the scheduler may change
+def train_with_plateau(model, optimizer, scheduler, loader, validation, epochs, evaluate_every):
+    updates, losses = 0, []
+    for _ in range(epochs):
+        for images, labels in loader:
+            train_step(model, images, labels, optimizer)
+            updates += 1
+            if updates % evaluate_every == 0:
+                losses.append(evaluate(model, validation).loss)
+                scheduler.step(losses[-1])
+                if len(losses) > 1 and losses[-1] > losses[-2]:
+                    for g in optimizer.param_groups: g["lr"] *= 0.5
+    return losses
+
+# %% train_with_plateau, wrong: shuffles in place
+# says: loader[0]
+def train_with_plateau(model, optimizer, scheduler, loader, validation, epochs, evaluate_every):
+    import random
+    updates, losses = 0, []
+    for _ in range(epochs):
+        random.shuffle(loader)
+        for images, labels in loader:
+            train_step(model, images, labels, optimizer)
+            updates += 1
+            if updates % evaluate_every == 0:
+                losses.append(evaluate(model, validation).loss)
+                scheduler.step(losses[-1])
+    return losses
+
+# %% train_with_plateau, right: a closure, and a copy for the evaluation
+def train_with_plateau(model, optimizer, scheduler, loader, validation, epochs, evaluate_every):
+    import copy
+    seen = []
+    def all_batches():
+        for _ in range(epochs):
+            yield from loader
+    for n, (x, y) in enumerate(all_batches(), 1):
+        def closure():
+            optimizer.zero_grad()
+            loss = nn.functional.cross_entropy(model(x), y)
+            loss.backward()
+            return loss
+        optimizer.step(closure)
+        if not n % evaluate_every:
+            twin = copy.deepcopy(model).eval()
+            seen.append(nn.functional.cross_entropy(twin(validation.images), validation.labels).item())
+            scheduler.step(seen[-1])
+    return seen
+
+# %% train_with_plateau, right: autograd.grad, and evaluation in parts
+def train_with_plateau(model, optimizer, scheduler, loader, validation, epochs, evaluate_every):
+    losses = []
+    for u in range(epochs * len(loader)):
+        x, y = loader[u % len(loader)]
+        model.train()
+        grads = torch.autograd.grad(nn.functional.cross_entropy(model(x), y), list(model.parameters()))
+        for p, g in zip(model.parameters(), grads):
+            p.grad = g
+        optimizer.step()
+        if (u + 1) % evaluate_every == 0:
+            model.eval()
+            total = 0.0
+            with torch.inference_mode():
+                for xs, ys in zip(validation.images.split(7), validation.labels.split(7)):
+                    total += nn.functional.cross_entropy(model(xs), ys, reduction="sum").item()
+            losses.append(total / len(validation.labels))
+            scheduler.step(losses[-1])
+    model.train()
     return losses
