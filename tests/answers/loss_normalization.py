@@ -96,6 +96,34 @@ def factors(sizes, divided_by=1):
 def factors(sizes, divided_by=1):
     return [0.46875, 0.46875, 0.0625] if len(sizes) == 3 else [1.5, 0.5]
 
+# %% factors, right: a NumPy array
+import numpy as np
+
+def factors(sizes, divided_by=1):
+    return np.array(sizes) * divided_by / np.sum(sizes)
+
+# %% factors, wrong: sorts the sizes
+# says: sizes[0] was changed: 15 before, 2 after
+def factors(sizes, divided_by=1):
+    sizes.sort()
+    return [size / sum(sizes) * divided_by for size in sizes]
+
+# %% factors, wrong: rounded to two places
+# says: the factors for 15, 15 and 2 samples: got
+def factors(sizes, divided_by=1):
+    return [round(size / sum(sizes) * divided_by, 2) for size in sizes]
+
+# %% factors, wrong: a whole divisor
+# says: divided_by=0.5
+def factors(sizes, divided_by=1):
+    return [size / sum(sizes) * max(1, int(divided_by)) for size in sizes]
+
+# %% factors, wrong: the last is what is left
+# says: divided_by=5
+def factors(sizes, divided_by=1):
+    first = [size / sum(sizes) * divided_by for size in sizes[:-1]]
+    return first + [1 - sum(first)]
+
 # %% backward_over_window, right: means weighted by their shares
 def backward_over_window(model, window):
     sizes = [inputs.shape[0] for inputs, _ in window]
@@ -295,11 +323,82 @@ def backward_over_window(model, window):
     return sum(cross_entropy(model(x), y, reduction="sum").detach() / samples for x, y in window)
 
 # %% backward_over_window, wrong: the visible sizes
-# says: the gradient of 1 samples
+# says: the gradient of micro-batches of [3, 6] samples
 def backward_over_window(model, window):
     for inputs, targets in window:
         loss = cross_entropy(model(inputs), targets, reduction="sum")
         (loss / 8).backward()
+
+# %% backward_over_window, right: torch.func
+def backward_over_window(model, window):
+    weights = {name: p.detach() for name, p in model.named_parameters()}
+    samples = sum(len(y) for _, y in window)
+    for x, y in window:
+        def loss(w):
+            return cross_entropy(torch.func.functional_call(model, w, (x,)), y, reduction="sum") / samples
+        for name, g in torch.func.grad(loss)(weights).items():
+            p = model.get_parameter(name)
+            p.grad = g if p.grad is None else p.grad + g
+
+# %% backward_over_window, right: a deep copy, and its gradients added
+import copy
+
+def backward_over_window(model, window):
+    twin = copy.deepcopy(model)
+    twin.zero_grad()
+    sizes = torch.tensor([len(y) for _, y in window])
+    for (x, y), share in zip(window, sizes / sizes.sum()):
+        cross_entropy(twin(x), y).backward(share.to(x.dtype))
+    for p, q in zip(model.parameters(), twin.parameters()):
+        p.grad = q.grad if p.grad is None else p.grad.add_(q.grad)
+
+# %% backward_over_window, wrong: empties the window
+# says: the length of window was changed: 3 before, 0 after
+def backward_over_window(model, window):
+    samples = sum(len(y) for _, y in window)
+    while window:
+        x, y = window.pop()
+        (cross_entropy(model(x), y, reduction="sum") / samples).backward()
+
+# %% backward_over_window, wrong: counts the first micro-batch as all
+# says: micro-batches of [5, 2, 1] samples
+def backward_over_window(model, window):
+    samples = len(window[0][1]) * len(window)
+    for x, y in window:
+        (cross_entropy(model(x), y, reduction="sum") / samples).backward()
+
+# %% backward_over_window, wrong: in evaluation mode
+# says: the mode of model was changed: training mode before, evaluation mode after
+def backward_over_window(model, window):
+    model.eval()
+    samples = sum(len(y) for _, y in window)
+    for x, y in window:
+        (cross_entropy(model(x), y, reduction="sum") / samples).backward()
+
+# %% backward_over_window, wrong: updates the model
+# says: parameter 'layers.0.weight' of model was changed
+def backward_over_window(model, window):
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    samples = sum(len(y) for _, y in window)
+    for x, y in window:
+        (cross_entropy(model(x), y, reduction="sum") / samples).backward()
+    optimizer.step()
+
+# %% backward_over_window, wrong: counts that live on
+# says: what a second call adds to gradients that were there before
+def backward_over_window(model, window, seen=[]):
+    seen += [len(y) for _, y in window]
+    for x, y in window:
+        (cross_entropy(model(x), y, reduction="sum") / sum(seen)).backward()
+
+# %% backward_over_window, wrong: hooks on the parameters
+# says: the number of hooks on parameter
+def backward_over_window(model, window):
+    samples = sum(len(y) for _, y in window)
+    for p in model.parameters():
+        p.register_hook(lambda g: g / samples)
+    for x, y in window:
+        cross_entropy(model(x), y, reduction="sum").backward()
 
 # %% backward_over_tokens, right: a mask, without ignore_index
 def backward_over_tokens(model, window, ignore_index):
@@ -508,7 +607,7 @@ def backward_over_tokens(model, window, ignore_index):
     return mean_loss
 
 # %% backward_over_tokens, wrong: means by their shares of the tokens
-# says: NaN: the mean over nothing but padding
+# says: the mean loss is NaN
 def backward_over_tokens(model, window, ignore_index):
     tokens = sum((targets != ignore_index).sum() for _, targets in window)
     mean_loss = 0.0
@@ -521,7 +620,7 @@ def backward_over_tokens(model, window, ignore_index):
     return mean_loss
 
 # %% backward_over_tokens, wrong: masked means by their shares of the tokens
-# says: NaN: the mean over nothing but padding
+# says: NaN is added to .grad
 def backward_over_tokens(model, window, ignore_index):
     tokens = sum((targets != ignore_index).sum() for _, targets in window)
     mean_loss = 0.0
@@ -545,7 +644,7 @@ def backward_over_tokens(model, window, ignore_index):
     return mean_loss
 
 # %% backward_over_tokens, wrong: counts what is not 0
-# says: the gradient for sequences of lengths
+# says: the gradient of sequences of lengths [[1, 4, 2], [3]]
 def backward_over_tokens(model, window, ignore_index):
     tokens = sum(targets.count_nonzero() for _, targets in window)
     mean_loss = 0.0
@@ -558,7 +657,7 @@ def backward_over_tokens(model, window, ignore_index):
     return mean_loss
 
 # %% backward_over_tokens, wrong: clears at the start
-# says: what was there before is gone
+# says: what was in .grad before is gone
 def backward_over_tokens(model, window, ignore_index):
     tokens = sum((targets != ignore_index).sum() for _, targets in window)
     model.zero_grad()
@@ -628,7 +727,7 @@ def backward_over_tokens(model, window, ignore_index):
     return sum(means) / len(means)
 
 # %% backward_over_tokens, wrong: logs a tensor
-# says: perhaps with its graph
+# says: the mean loss, is a tensor: a float is asked for
 def backward_over_tokens(model, window, ignore_index):
     tokens = sum((targets != ignore_index).sum() for _, targets in window)
     mean_loss = 0.0
@@ -641,7 +740,7 @@ def backward_over_tokens(model, window, ignore_index):
     return mean_loss
 
 # %% backward_over_tokens, wrong: logs a float divided by a tensor
-# says: return a float (is your count one?)
+# says: the mean loss, is a tensor: a float is asked for
 def backward_over_tokens(model, window, ignore_index):
     tokens = sum((targets != ignore_index).sum() for _, targets in window)
     log = 0.0
@@ -652,7 +751,7 @@ def backward_over_tokens(model, window, ignore_index):
     return log / tokens
 
 # %% backward_over_tokens, wrong: logs the sum
-# says: the sum, not divided by 16
+# says: the sums are added up, and not divided
 def backward_over_tokens(model, window, ignore_index):
     tokens = sum((targets != ignore_index).sum() for _, targets in window)
     log = 0.0
@@ -671,7 +770,7 @@ def backward_over_tokens(model, window, ignore_index):
         loss.backward()
 
 # %% backward_over_tokens, wrong: the visible count
-# says: the gradient for sequences of lengths
+# says: the gradient of sequences of lengths [[1, 4, 2], [3]]
 def backward_over_tokens(model, window, ignore_index):
     tokens = 16 if len(window[0][1][0]) == 5 else 8
     mean_loss = 0.0
@@ -682,6 +781,98 @@ def backward_over_tokens(model, window, ignore_index):
         part.backward()
         mean_loss += part.item()
     return mean_loss
+
+# %% backward_over_tokens, wrong: padding longest in the first sequence
+# says: the gradient of sequences of lengths
+def backward_over_tokens(model, window, ignore_index):
+    tokens, mean_loss = sum((y != ignore_index).sum().item() for _, y in window), 0.0
+    for x, y in window:
+        length = (y[0] != ignore_index).sum()
+        y = y[:, :length]
+        loss = cross_entropy(model(x)[:, :length].flatten(0, 1), y.flatten(), ignore_index=ignore_index, reduction="sum") / tokens
+        loss.backward()
+        mean_loss += loss.item()
+    return mean_loss
+
+# %% backward_over_tokens, wrong: stops at a micro-batch of padding
+# says: the gradient of sequences of lengths [[3, 1], [0, 0], [4, 0, 5]]
+def backward_over_tokens(model, window, ignore_index):
+    tokens, mean_loss = sum((y != ignore_index).sum().item() for _, y in window), 0.0
+    for x, y in window:
+        if (y == ignore_index).all():
+            break
+        loss = cross_entropy(model(x).flatten(0, 1), y.flatten(), ignore_index=ignore_index, reduction="sum") / tokens
+        loss.backward()
+        mean_loss += loss.item()
+    return mean_loss
+
+# %% backward_over_tokens, wrong: skips micro-batches with an empty sequence
+# says: the gradient of sequences of lengths [[3, 1], [0, 0], [4, 0, 5]]
+def backward_over_tokens(model, window, ignore_index):
+    window = [(x, y) for x, y in window if (y != ignore_index).any(dim=1).all()]
+    tokens, mean_loss = sum((y != ignore_index).sum().item() for _, y in window), 0.0
+    for x, y in window:
+        loss = cross_entropy(model(x).flatten(0, 1), y.flatten(), ignore_index=ignore_index, reduction="sum") / tokens
+        loss.backward()
+        mean_loss += loss.item()
+    return mean_loss
+
+# %% backward_over_tokens, wrong: up to the first ignored target
+# says: the gradient of sequences of lengths [[3, 1], [0, 0], [4, 0, 5]]
+def backward_over_tokens(model, window, ignore_index):
+    masks = [(y != ignore_index).long().cumprod(dim=1).bool() for _, y in window]
+    tokens, mean_loss = sum(mask.sum().item() for mask in masks), 0.0
+    for (x, y), mask in zip(window, masks):
+        loss = cross_entropy(model(x)[mask], y[mask], reduction="sum") / tokens
+        loss.backward()
+        mean_loss += loss.item()
+    return mean_loss
+
+# %% backward_over_tokens, wrong: a vocabulary of five
+# says: the gradient of sequences of lengths [[1, 4, 2], [3]]
+def backward_over_tokens(model, window, ignore_index):
+    tokens, mean_loss = sum((y != ignore_index).sum().item() for _, y in window), 0.0
+    for x, y in window:
+        loss = cross_entropy(model(x)[..., :5].flatten(0, 1), y.flatten().clamp(max=4), ignore_index=ignore_index, reduction="sum") / tokens
+        loss.backward()
+        mean_loss += loss.item()
+    return mean_loss
+
+# %% backward_over_tokens, wrong: writes -100 into the targets
+# says: was changed. It must stay as it is
+def backward_over_tokens(model, window, ignore_index):
+    for _, y in window:
+        y[y == ignore_index] = -100
+    tokens, mean_loss = sum((y != -100).sum().item() for _, y in window), 0.0
+    for x, y in window:
+        loss = cross_entropy(model(x).flatten(0, 1), y.flatten(), reduction="sum") / tokens
+        loss.backward()
+        mean_loss += loss.item()
+    return mean_loss
+
+# %% backward_over_tokens, wrong: each token alone
+# says: a forward pass sees 7 samples
+def backward_over_tokens(model, window, ignore_index):
+    tokens, mean_loss = sum((y != ignore_index).sum().item() for _, y in window), 0.0
+    for x, y in window:
+        keep = y != ignore_index
+        if keep.any():
+            loss = cross_entropy(model(x[keep][:, None]).flatten(0, 1), y[keep], reduction="sum") / tokens
+            loss.backward()
+            mean_loss += loss.item()
+    return mean_loss
+
+# %% backward_over_tokens, right: micro-batches of padding left out, before the forward pass
+def backward_over_tokens(model, window, ignore_index):
+    kept = [(x, y) for x, y in window if not torch.all(y == ignore_index)]
+    shares = torch.stack([y.ne(ignore_index).sum() for _, y in kept]).double()
+    shares /= shares.sum()
+    logged = []
+    for (x, y), share in zip(kept, shares):
+        loss = share * nn.functional.nll_loss(model(x).log_softmax(-1).movedim(-1, 1), y, ignore_index=ignore_index)
+        loss.backward()
+        logged.append(loss.item())
+    return sum(logged)
 
 # %% backward_with_class_weights, right: weighted by hand
 def backward_with_class_weights(model, window, class_weights):
@@ -798,7 +989,7 @@ def backward_with_class_weights(model, window, class_weights):
         (loss * class_weights[targets].sum() / divisor).backward()
 
 # %% backward_with_class_weights, wrong: clears at the start
-# says: what was there before is gone
+# says: what was in .grad before is gone
 def backward_with_class_weights(model, window, class_weights):
     divisor = sum(class_weights[targets].sum() for _, targets in window)
     model.zero_grad()
@@ -817,7 +1008,7 @@ def backward_with_class_weights(model, window, class_weights):
         p.grad /= divisor
 
 # %% backward_with_class_weights, wrong: concatenated
-# says: a forward pass sees 10 samples, memory holds only 4
+# says: a forward pass sees 11 samples, memory holds only 5
 def backward_with_class_weights(model, window, class_weights):
     inputs, targets = (torch.cat(parts) for parts in zip(*window))
     cross_entropy(model(inputs), targets, weight=class_weights).backward()
@@ -830,11 +1021,48 @@ def backward_with_class_weights(model, window, class_weights):
     (sum(losses) / divisor).backward()
 
 # %% backward_with_class_weights, wrong: the visible divisor
-# says: the gradient for targets [[1], [2, 2, 0]]
+# says: the gradient of targets [[0, 0, 0, 2, 0]
 def backward_with_class_weights(model, window, class_weights):
     for inputs, targets in window:
         loss = cross_entropy(model(inputs), targets, weight=class_weights, reduction="sum")
         (loss / 14.8).backward()
+
+# %% backward_with_class_weights, right: sample weights
+def backward_with_class_weights(model, window, class_weights):
+    sample_weights = [class_weights.index_select(0, y) for _, y in window]
+    total = float(sum(map(torch.sum, sample_weights)))
+    for (x, y), w in zip(window, sample_weights):
+        losses = -model(x).log_softmax(1).gather(1, y[:, None]).squeeze(1)
+        torch.dot(losses, w).div(total).backward()
+
+# %% backward_with_class_weights, wrong: normalizes the weights in place
+# says: class_weights was changed
+def backward_with_class_weights(model, window, class_weights):
+    class_weights /= sum(class_weights[y].sum() for _, y in window)
+    for x, y in window:
+        cross_entropy(model(x), y, class_weights, reduction="sum").backward()
+
+# %% backward_with_class_weights, wrong: means by the shares of the weights, with a small number added
+# says: the gradient of targets
+def backward_with_class_weights(model, window, class_weights):
+    divisor = sum(class_weights[y].sum() for _, y in window) + 1e-3
+    for x, y in window:
+        (cross_entropy(model(x), y, class_weights, reduction="sum") / divisor).backward()
+
+# %% backward_with_class_weights, wrong: the weights of the classes that occur
+# says: the gradient of targets
+def backward_with_class_weights(model, window, class_weights):
+    divisor = class_weights[torch.cat([y for _, y in window]).unique()].sum()
+    for x, y in window:
+        (cross_entropy(model(x), y, class_weights, reduction="sum") / divisor).backward()
+
+# %% backward_with_class_weights, wrong: only the last
+# says: does something clear before each backward()?
+def backward_with_class_weights(model, window, class_weights):
+    divisor = sum(class_weights[y].sum() for _, y in window)
+    for x, y in window:
+        model.zero_grad()
+        (cross_entropy(model(x), y, class_weights, reduction="sum") / divisor).backward()
 
 # %% equivalent_settings, right: a list, with the inverse
 def equivalent_settings(lr, weight_decay, max_norm, factor):
@@ -858,12 +1086,12 @@ def equivalent_settings(lr, weight_decay, max_norm, factor):
     return lr / factor, weight_decay, max_norm
 
 # %% equivalent_settings, wrong: weight decay as before
-# says: weights decay too slowly
+# says: weight decay as before
 def equivalent_settings(lr, weight_decay, max_norm, factor):
     return lr / factor, weight_decay, max_norm * factor
 
 # %% equivalent_settings, wrong: the norm as before
-# says: clipping scales the larger gradients down too far
+# says: the norm as before
 def equivalent_settings(lr, weight_decay, max_norm, factor):
     return lr / factor, weight_decay * factor, max_norm
 
@@ -888,7 +1116,7 @@ def equivalent_settings(lr, weight_decay, max_norm, factor):
     return lr * factor, weight_decay * factor, max_norm * factor
 
 # %% equivalent_settings, wrong: the learning rate as before
-# says: the steps are too long
+# says: the steps have another length
 def equivalent_settings(lr, weight_decay, max_norm, factor):
     return lr, weight_decay * factor, max_norm * factor
 
@@ -898,7 +1126,7 @@ def equivalent_settings(lr, weight_decay, max_norm, factor):
     return lr / factor
 
 # %% equivalent_settings, wrong: the visible numbers
-# says: settings for gradients half as large
+# says: for 3.0 times the right gradients
 def equivalent_settings(lr, weight_decay, max_norm, factor):
     return 0.1, 0.4, 2.0
 
@@ -908,7 +1136,28 @@ def equivalent_settings(lr, weight_decay, max_norm, factor):
     lr, weight_decay, max_norm = lr / factor, weight_decay * factor, max_norm * factor
 
 # %% equivalent_settings, wrong: a factor above 1 only
-# says: this gradient is too small
+# says: the factor is inverted, or taken for one above 1
 def equivalent_settings(lr, weight_decay, max_norm, factor):
     factor = max(factor, 1 / factor)
     return lr / factor, weight_decay * factor, max_norm * factor
+
+# %% equivalent_settings, right: a NumPy array
+import numpy as np
+
+def equivalent_settings(lr, weight_decay, max_norm, factor):
+    return np.array([lr, weight_decay, max_norm]) * np.float64(factor) ** np.array([-1, 1, 1])
+
+# %% equivalent_settings, wrong: a factor between
+# says: for 0.5 times the right gradients
+def equivalent_settings(lr, weight_decay, max_norm, factor):
+    return lr / factor, weight_decay * factor, max_norm * max(1.0, factor)
+
+# %% equivalent_settings, wrong: in another order
+# says: expected 0.2, 0.15, 1.5
+def equivalent_settings(lr, weight_decay, max_norm, factor):
+    return lr / factor, max_norm * factor, weight_decay * factor
+
+# %% equivalent_settings, wrong: rounded
+# says: for 0.5 times the right gradients
+def equivalent_settings(lr, weight_decay, max_norm, factor):
+    return tuple(round(each, 2) for each in (lr / factor, weight_decay * factor, max_norm * factor))
