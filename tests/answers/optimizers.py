@@ -150,6 +150,111 @@ def momentum_update(parameters, velocities, lr, momentum, weight_decay):
             p -= lr * v
             return
 
+# %% momentum_update, right: all parameters at once
+def momentum_update(parameters, velocities, lr, momentum, weight_decay):
+    with torch.no_grad():
+        g = torch._foreach_add([p.grad for p in parameters], parameters, alpha=weight_decay)
+        torch._foreach_mul_(velocities, momentum)
+        torch._foreach_add_(velocities, g)
+        torch._foreach_add_(parameters, velocities, alpha=-lr)
+
+# %% momentum_update, right: vectors, and a slice of the list
+def momentum_update(parameters, velocities, lr, momentum, weight_decay):
+    w = torch.nn.utils.parameters_to_vector(parameters).detach()
+    g = torch.nn.utils.parameters_to_vector([p.grad for p in parameters])
+    v = torch.nn.utils.parameters_to_vector(velocities)
+    v = momentum * v + g + weight_decay * w
+    torch.nn.utils.vector_to_parameters(w - lr * v, parameters)
+    sizes = [p.numel() for p in parameters]
+    velocities[:] = [part.view_as(p).clone() for part, p in zip(v.split(sizes), parameters)]
+
+# %% momentum_update, wrong: the velocities keep a graph
+# says: a tensor without a graph is asked for
+def momentum_update(parameters, velocities, lr, momentum, weight_decay):
+    for i, p in enumerate(parameters):
+        velocities[i] = momentum * velocities[i] + p.grad + weight_decay * p
+        p.data.sub_(lr * velocities[i].detach())
+
+# %% momentum_update, wrong: clears the gradient
+# says: the gradient of parameters[0] was changed
+def momentum_update(parameters, velocities, lr, momentum, weight_decay):
+    with torch.no_grad():
+        for p, v in zip(parameters, velocities):
+            v.mul_(momentum).add_(p.grad + weight_decay * p)
+            p -= lr * v
+            p.grad = None
+
+# %% momentum_update, wrong: appends to the list
+# says: entries in the list of their state: 2
+def momentum_update(parameters, velocities, lr, momentum, weight_decay):
+    with torch.no_grad():
+        for i, p in enumerate(parameters):
+            velocities.append(momentum * velocities[i] + p.grad + weight_decay * p)
+            p -= lr * velocities[-1]
+
+# %% momentum_update, wrong: dampening
+# says: except at the first step
+def momentum_update(parameters, velocities, lr, momentum, weight_decay):
+    with torch.no_grad():
+        for p, v in zip(parameters, velocities):
+            g = p.grad + weight_decay * p
+            if v.abs().sum() == 0:
+                v.copy_(g)
+            else:
+                v.mul_(momentum).add_((1 - momentum) * g)
+            p -= lr * v
+
+# %% momentum_update, wrong: no decay for biases
+# says: parameter 2 of 3, of shape (3,)
+def momentum_update(parameters, velocities, lr, momentum, weight_decay):
+    with torch.no_grad():
+        for p, v in zip(parameters, velocities):
+            wd = weight_decay if p.dim() != 1 or p.numel() == 1 else 0
+            v.mul_(momentum).add_(p.grad + wd * p)
+            p -= lr * v
+
+# %% momentum_update, wrong: the first velocity is the gradient itself
+# says: the gradient of parameters[0] was changed
+def momentum_update(parameters, velocities, lr, momentum, weight_decay):
+    with torch.no_grad():
+        for i, p in enumerate(parameters):
+            g = p.grad
+            if weight_decay:
+                g = g.add(p, alpha=weight_decay)
+            if not velocities[i].any():
+                velocities[i] = g
+            else:
+                velocities[i].mul_(momentum).add_(g)
+            p -= lr * velocities[i]
+
+# %% momentum_update, wrong: velocities in a dictionary of its own
+# says: uses 'MEM' of the notebook
+MEM = {}
+def momentum_update(parameters, velocities, lr, momentum, weight_decay):
+    with torch.no_grad():
+        for i, p in enumerate(parameters):
+            MEM[i] = momentum * MEM.get(i, 0) + p.grad + weight_decay * p
+            velocities[i] = MEM[i].clone()
+            p -= lr * MEM[i]
+
+# %% momentum_update, wrong: replaces the parameter in the list
+# says: change each parameter in place
+def momentum_update(parameters, velocities, lr, momentum, weight_decay):
+    with torch.no_grad():
+        for i, p in enumerate(parameters):
+            velocities[i] = momentum * velocities[i] + p.grad + weight_decay * p
+            g = p.grad
+            parameters[i] = nn.Parameter(p - lr * velocities[i])
+            parameters[i].grad = g
+
+# %% momentum_update, wrong: gradients stay off
+# says: torch.is_grad_enabled() was changed
+def momentum_update(parameters, velocities, lr, momentum, weight_decay):
+    torch.set_grad_enabled(False)
+    for p, v in zip(parameters, velocities):
+        v.mul_(momentum).add_(p.grad + weight_decay * p)
+        p -= lr * v
+
 # %% updates_per_window, right: tries powers
 def updates_per_window(moves, momentum):
     a, b, c = moves[-3:]
@@ -258,6 +363,65 @@ def updates_per_window(moves, momentum):
 # says: the wrong rule with K = 6, momentum 0.8
 def updates_per_window(moves, momentum):
     return 1 if abs(moves[0] - 0.1) < 1e-6 else 5
+
+# %% updates_per_window, right: numpy's round
+def updates_per_window(moves, momentum):
+    import numpy as np
+    d = np.diff(np.asarray(moves))
+    return np.round(np.log(d[1:] / d[:-1]).mean() / np.log(momentum))
+
+# %% updates_per_window, right: half a power as tolerance
+def updates_per_window(moves, momentum):
+    r = (moves[2] - moves[1]) / (moves[1] - moves[0])
+    n = 1
+    while momentum ** (n + 0.5) > r:
+        n += 1
+    return n
+
+# %% updates_per_window, wrong: not rounded
+# says: which is not a whole number: round it
+def updates_per_window(moves, momentum):
+    return math.log((moves[2] - moves[1]) / (moves[1] - moves[0]), momentum)
+
+# %% updates_per_window, wrong: a ratio of moves, rounded
+# says: a ratio of moves, rounded
+def updates_per_window(moves, momentum):
+    return round(math.log(moves[1] / moves[0]) / math.log(momentum))
+
+# %% updates_per_window, wrong: an absolute tolerance
+# says: the wrong rule with K = 95
+def updates_per_window(moves, momentum):
+    for n in range(1, 200):
+        if math.isclose(moves[2] - moves[1], momentum**n * (moves[1] - moves[0]), abs_tol=1e-6):
+            return n
+
+# %% updates_per_window, wrong: asks for a fourth move
+# says: this log has 3 moves, and the answer asks for more
+def updates_per_window(moves, momentum):
+    return round(math.log((moves[3] - moves[2]) / (moves[2] - moves[1])) / math.log(momentum))
+
+# %% updates_per_window, wrong: empties the log
+# says: the length of moves was changed
+def updates_per_window(moves, momentum):
+    a = moves.pop(0); b = moves.pop(0); c = moves.pop(0)
+    return round(math.log((c - b) / (b - a)) / math.log(momentum))
+
+# %% updates_per_window, wrong: powers of two
+# says: the wrong rule with K = 5
+def updates_per_window(moves, momentum):
+    r = (moves[2] - moves[1]) / (moves[1] - moves[0])
+    return min([1, 2, 4, 8, 16, 32, 64], key=lambda n: abs(momentum**n - r))
+
+# %% updates_per_window, wrong: up to 64
+# says: the wrong rule with K = 95
+def updates_per_window(moves, momentum):
+    r = (moves[2] - moves[1]) / (moves[1] - moves[0])
+    return min(range(1, 65), key=lambda n: abs(momentum**n - r))
+
+# %% updates_per_window, wrong: one difference with the wrong sign
+# says: math domain error
+def updates_per_window(moves, momentum):
+    return round(math.log((moves[1] - moves[2]) / (moves[1] - moves[0])) / math.log(momentum))
 
 # %% adam_update, right: in place, methods
 @torch.no_grad()
@@ -516,6 +680,109 @@ def adam_update(parameters, states, lr, betas, eps):
             s["v"] = 0.9 * s["v"] + 0.1 * p.grad**2
             p -= lr * s["m"] / (1 - 0.8 ** s["t"]) / ((s["v"] / (1 - 0.9 ** s["t"])).sqrt() + eps)
 
+# %% adam_update, right: PyTorch does it, with the given state
+def adam_update(parameters, states, lr, betas, eps):
+    optimizer = torch.optim.Adam(parameters, lr=lr, betas=betas, eps=eps)
+    for p, s in zip(parameters, states):
+        optimizer.state[p] = {"step": torch.tensor(float(s["t"])), "exp_avg": s["m"], "exp_avg_sq": s["v"]}
+    optimizer.step()
+    for s in states:
+        s["t"] += 1
+
+# %% adam_update, right: numpy
+def adam_update(parameters, states, lr, betas, eps):
+    import numpy as np
+    with torch.no_grad():
+        for p, s in zip(parameters, states):
+            g = p.grad.numpy()
+            s["t"] += 1
+            m = betas[0] * s["m"].numpy() + (1 - betas[0]) * g
+            v = betas[1] * s["v"].numpy() + (1 - betas[1]) * g * g
+            s["m"], s["v"] = torch.as_tensor(m), torch.as_tensor(v)
+            p.copy_(p - torch.as_tensor(lr * m / (1 - betas[0] ** s["t"]) / (np.sqrt(v / (1 - betas[1] ** s["t"])) + eps)))
+
+# %% adam_update, wrong: the first t for all
+# says: of shape (2, 4) and t 3, after step 1
+def adam_update(parameters, states, lr, betas, eps):
+    t = states[0]["t"] + 1
+    with torch.no_grad():
+        for p, s in zip(parameters, states):
+            s["t"] = t
+            s["m"] = betas[0] * s["m"] + (1 - betas[0]) * p.grad
+            s["v"] = betas[1] * s["v"] + (1 - betas[1]) * p.grad**2
+            p -= lr * s["m"] / (1 - betas[0] ** t) / ((s["v"] / (1 - betas[1] ** t)).sqrt() + eps)
+
+# %% adam_update, wrong: squares in place
+# says: the gradient of parameters[0] was changed
+def adam_update(parameters, states, lr, betas, eps):
+    with torch.no_grad():
+        for p, s in zip(parameters, states):
+            s["t"] += 1
+            s["m"] = betas[0] * s["m"] + (1 - betas[0]) * p.grad
+            s["v"] = betas[1] * s["v"] + (1 - betas[1]) * p.grad.pow_(2)
+            p -= lr * s["m"] / (1 - betas[0] ** s["t"]) / ((s["v"] / (1 - betas[1] ** s["t"])).sqrt() + eps)
+
+# %% adam_update, wrong: one v for the whole tensor
+# says: parameter 2 of 3, of shape (3,)
+def adam_update(parameters, states, lr, betas, eps):
+    with torch.no_grad():
+        for p, s in zip(parameters, states):
+            s["t"] += 1
+            s["m"] = betas[0] * s["m"] + (1 - betas[0]) * p.grad
+            s["v"] = betas[1] * s["v"] + (1 - betas[1]) * p.grad.square().mean()
+            p -= lr * s["m"] / (1 - betas[0] ** s["t"]) / ((s["v"] / (1 - betas[1] ** s["t"])).sqrt() + eps)
+
+# %% adam_update, wrong: t a tensor
+# says: t is tensor(1.), of type Tensor: an int is asked for
+def adam_update(parameters, states, lr, betas, eps):
+    with torch.no_grad():
+        for p, s in zip(parameters, states):
+            s["t"] = torch.tensor(s["t"] + 1.0)
+            s["m"] = betas[0] * s["m"] + (1 - betas[0]) * p.grad
+            s["v"] = betas[1] * s["v"] + (1 - betas[1]) * p.grad**2
+            p -= lr * s["m"] / (1 - betas[0] ** s["t"]) / ((s["v"] / (1 - betas[1] ** s["t"])).sqrt() + eps)
+
+# %% adam_update, wrong: t is not counted
+# says: t does not grow
+def adam_update(parameters, states, lr, betas, eps):
+    with torch.no_grad():
+        for p, s in zip(parameters, states):
+            s["m"] = betas[0] * s["m"] + (1 - betas[0]) * p.grad
+            s["v"] = betas[1] * s["v"] + (1 - betas[1]) * p.grad**2
+            t = s["t"] + 1
+            p -= lr * s["m"] / (1 - betas[0] ** t) / ((s["v"] / (1 - betas[1] ** t)).sqrt() + eps)
+
+# %% adam_update, wrong: v by m squared
+# says: the square of m is in v
+def adam_update(parameters, states, lr, betas, eps):
+    with torch.no_grad():
+        for p, s in zip(parameters, states):
+            s["t"] += 1
+            s["m"] = betas[0] * s["m"] + (1 - betas[0]) * p.grad
+            s["v"] = betas[1] * s["v"] + (1 - betas[1]) * s["m"]**2
+            p -= lr * s["m"] / (1 - betas[0] ** s["t"]) / ((s["v"] / (1 - betas[1] ** s["t"])).sqrt() + eps)
+
+# %% adam_update, wrong: the largest v so far
+# says: and t 4, after step 2
+def adam_update(parameters, states, lr, betas, eps):
+    with torch.no_grad():
+        for p, s in zip(parameters, states):
+            s["t"] += 1
+            s["m"] = betas[0] * s["m"] + (1 - betas[0]) * p.grad
+            s["v"] = betas[1] * s["v"] + (1 - betas[1]) * p.grad**2
+            s["max"] = torch.maximum(s.get("max", s["v"]), s["v"])
+            p -= lr * s["m"] / (1 - betas[0] ** s["t"]) / ((s["max"] / (1 - betas[1] ** s["t"])).sqrt() + eps)
+
+# %% adam_update, wrong: parentheses
+# says: eps is added to the quotient
+def adam_update(parameters, states, lr, betas, eps):
+    with torch.no_grad():
+        for p, s in zip(parameters, states):
+            s["t"] += 1
+            s["m"] = betas[0] * s["m"] + (1 - betas[0]) * p.grad
+            s["v"] = betas[1] * s["v"] + (1 - betas[1]) * p.grad**2
+            p -= lr * s["m"] / (1 - betas[0] ** s["t"]) / (s["v"] / (1 - betas[1] ** s["t"])).sqrt() + eps
+
 # %% adamw_step, right: subtracts, .data
 def adamw_step(optimizer, weight_decay):
     for g in optimizer.param_groups:
@@ -612,7 +879,7 @@ def adamw_step(optimizer, weight_decay):
     optimizer.step()
 
 # %% adamw_step, wrong: forgets Adam's step
-# says: the optimizer made 0 steps in one call, not 1
+# says: step() of the optimizer ran 0 times in one call
 def adamw_step(optimizer, weight_decay):
     with torch.no_grad():
         for group in optimizer.param_groups:
@@ -631,7 +898,7 @@ def adamw_step(optimizer, weight_decay):
     optimizer.step()
 
 # %% adamw_step, wrong: a step for each group
-# says: the optimizer made 2 steps in one call, not 1
+# says: step() of the optimizer ran 2 times in one call
 def adamw_step(optimizer, weight_decay):
     for group in optimizer.param_groups:
         with torch.no_grad():
@@ -658,10 +925,121 @@ def adamw_step(optimizer, weight_decay):
     optimizer.step()
 
 # %% adamw_step, wrong: a new AdamW for each step
-# says: the optimizer made 0 steps in one call, not 1: call step() of the optimizer that you are given
+# says: step() of the optimizer ran 0 times in one call
 def adamw_step(optimizer, weight_decay):
     group = optimizer.param_groups[0]
     torch.optim.AdamW(group["params"], lr=group["lr"], betas=group["betas"], weight_decay=weight_decay).step()
+
+# %% adamw_step, right: PyTorch's own option, put back
+def adamw_step(optimizer, weight_decay):
+    for g in optimizer.param_groups:
+        g["weight_decay"], g["decoupled_weight_decay"] = weight_decay, True
+    optimizer.step()
+    for g in optimizer.param_groups:
+        g["weight_decay"], g["decoupled_weight_decay"] = 0, False
+
+# %% adamw_step, right: a hook, removed
+def adamw_step(optimizer, weight_decay):
+    def hook(opt, args, kwargs):
+        with torch.no_grad():
+            for g in opt.param_groups:
+                torch._foreach_mul_([p for p in g["params"] if p.grad is not None] or [torch.zeros(1)], 1 - g["lr"] * weight_decay)
+    handle = optimizer.register_step_pre_hook(hook)
+    optimizer.step()
+    handle.remove()
+
+# %% adamw_step, right: shrinks in a closure
+def adamw_step(optimizer, weight_decay):
+    @torch.no_grad()
+    def shrink():
+        for group in optimizer.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    p.copy_(p - group["lr"] * weight_decay * p)
+        return 0.0
+    optimizer.step(shrink)
+
+# %% adamw_step, wrong: a hook that stays
+# says: does a hook stay?
+def adamw_step(optimizer, weight_decay):
+    def hook(opt, args, kwargs):
+        with torch.no_grad():
+            for g in opt.param_groups:
+                for p in g["params"]:
+                    if p.grad is not None:
+                        p.mul_(1 - g["lr"] * weight_decay)
+    optimizer.register_step_pre_hook(hook)
+    optimizer.step()
+
+# %% adamw_step, wrong: a gradient of 0 is skipped
+# says: a gradient of 0 is taken for no gradient
+def adamw_step(optimizer, weight_decay):
+    with torch.no_grad():
+        for g in optimizer.param_groups:
+            for p in g["params"]:
+                if p.grad is not None and p.grad.any():
+                    p.mul_(1 - g["lr"] * weight_decay)
+    optimizer.step()
+
+# %% adamw_step, wrong: clears gradients
+# says: or .grad cleared?
+def adamw_step(optimizer, weight_decay):
+    with torch.no_grad():
+        for g in optimizer.param_groups:
+            for p in g["params"]:
+                if p.grad is not None:
+                    p.mul_(1 - g["lr"] * weight_decay)
+    optimizer.step()
+    optimizer.zero_grad()
+
+# %% adamw_step, wrong: 0 is taken for not given
+# says: after step 1, against torch.optim.AdamW
+def adamw_step(optimizer, weight_decay):
+    with torch.no_grad():
+        for g in optimizer.param_groups:
+            for p in g["params"]:
+                if p.grad is not None:
+                    p.mul_(1 - g["lr"] * (weight_decay or 0.01))
+    optimizer.step()
+
+# %% adamw_step, wrong: an AdamW with the same state
+# says: make no other optimizer
+def adamw_step(optimizer, weight_decay):
+    other = torch.optim.AdamW([{**g, "weight_decay": weight_decay} for g in optimizer.param_groups])
+    other.state = optimizer.state
+    other.step()
+
+# %% adamw_step, wrong: no decay for biases
+# says: a convolution, five classes, parameter 'layers.0.bias'
+def adamw_step(optimizer, weight_decay):
+    with torch.no_grad():
+        for g in optimizer.param_groups:
+            for p in g["params"]:
+                if p.grad is not None and (p.dim() > 1 or p.numel() == 1):
+                    p.mul_(1 - g["lr"] * weight_decay)
+    optimizer.step()
+
+# %% adamw_step, wrong: all groups get the first learning rate
+# says: the optimizer's options ['lr'] were changed
+def adamw_step(optimizer, weight_decay):
+    with torch.no_grad():
+        for g in optimizer.param_groups:
+            g["lr"] = optimizer.param_groups[0]["lr"]
+            for p in g["params"]:
+                if p.grad is not None:
+                    p.mul_(1 - g["lr"] * weight_decay)
+    optimizer.step()
+
+# %% adamw_step, wrong: clears the state
+# says: state is lost between calls
+def adamw_step(optimizer, weight_decay):
+    with torch.no_grad():
+        for g in optimizer.param_groups:
+            for p in g["params"]:
+                if p.grad is not None:
+                    p.mul_(1 - g["lr"] * weight_decay)
+    optimizer.step()
+    optimizer.state.clear()
 
 # %% second_moment_inputs, right: a loop
 def second_moment_inputs(gradients, sizes):
@@ -755,12 +1133,77 @@ def second_moment_inputs(gradients, sizes):
     return (shares * gradients).sum(0) ** 2
 
 # %% second_moment_inputs, wrong: the visible numbers
-# says: with micro-batches of sizes [2, 5, 1]: got 4, 4, 0, expected
+# says: with n = 3 and micro-batches of sizes [2, 5, 1]: got 4, 4, 0, expected
 def second_moment_inputs(gradients, sizes):
     return torch.tensor([4.0, 4.0, 0.0]), torch.tensor([7.0, 4.0, 3.0])
 
 # %% second_moment_inputs, wrong: the visible shares
-# says: (a), the square of the mean, of 3 weights, with micro-batches of sizes [2, 5, 1]
+# says: (a), the square of the mean, with n = 3 and micro-batches of sizes [2, 5, 1]
 def second_moment_inputs(gradients, sizes):
     first, second = gradients[0], gradients[1]
     return (0.75 * first + 0.25 * second) ** 2, 0.75 * first**2 + 0.25 * second**2
+
+# %% second_moment_inputs, right: einsum
+def second_moment_inputs(gradients, sizes):
+    s = torch.as_tensor(sizes, dtype=gradients.dtype)
+    s = s / s.sum()
+    return torch.einsum("k,kn->n", s, gradients) ** 2, torch.einsum("k,kn->n", s, gradients**2)
+
+# %% second_moment_inputs, right: numpy's average
+def second_moment_inputs(gradients, sizes):
+    import numpy as np
+    g = gradients.numpy()
+    return tuple(torch.from_numpy(np.asarray(x)) for x in (np.average(g, axis=0, weights=sizes) ** 2, np.average(g**2, axis=0, weights=sizes)))
+
+# %% second_moment_inputs, wrong: squares in place
+# says: gradients was changed. It must stay as it is
+def second_moment_inputs(gradients, sizes):
+    s = (torch.tensor(sizes) / sum(sizes))[:, None]
+    a = (s * gradients).sum(0) ** 2
+    return a, (s * gradients.square_()).sum(0)
+
+# %% second_moment_inputs, wrong: the list of sizes becomes shares
+# says: sizes[0] was changed: 3 before, 0.75 after
+def second_moment_inputs(gradients, sizes):
+    N = sum(sizes)
+    for i in range(len(sizes)):
+        sizes[i] /= N
+    s = torch.tensor(sizes)[:, None]
+    return (s * gradients).sum(0) ** 2, (s * gradients**2).sum(0)
+
+# %% second_moment_inputs, wrong: squeezes
+# says: with n = 1 and micro-batches of sizes
+def second_moment_inputs(gradients, sizes):
+    s = (torch.tensor(sizes) / sum(sizes))[:, None]
+    return ((s * gradients).sum(0) ** 2).squeeze(), (s * gradients**2).sum(0).squeeze()
+
+# %% second_moment_inputs, wrong: keepdim
+# says: got a tensor of shape (1, 3)
+def second_moment_inputs(gradients, sizes):
+    s = (torch.tensor(sizes) / sum(sizes))[:, None]
+    return (s * gradients).sum(0, keepdim=True) ** 2, (s * gradients**2).sum(0, keepdim=True)
+
+# %% second_moment_inputs, wrong: lists
+# says: of type list: a tensor without a graph is asked for
+def second_moment_inputs(gradients, sizes):
+    s = (torch.tensor(sizes) / sum(sizes))[:, None]
+    return ((s * gradients).sum(0) ** 2).tolist(), (s * gradients**2).sum(0).tolist()
+
+# %% second_moment_inputs, wrong: a dictionary
+# says: got dict: return two tensors, first (a), then (b)
+def second_moment_inputs(gradients, sizes):
+    s = (torch.tensor(sizes) / sum(sizes))[:, None]
+    return {"a": (s * gradients).sum(0) ** 2, "b": (s * gradients**2).sum(0)}
+
+# %% second_moment_inputs, wrong: prints
+# says: got NoneType (is a return missing?): return two tensors
+def second_moment_inputs(gradients, sizes):
+    s = (torch.tensor(sizes) / sum(sizes))[:, None]
+    print((s * gradients).sum(0) ** 2, (s * gradients**2).sum(0))
+
+# %% second_moment_inputs, wrong: three values
+# says: got tuple: return two tensors
+def second_moment_inputs(gradients, sizes):
+    s = (torch.tensor(sizes) / sum(sizes))[:, None]
+    mean = (s * gradients).sum(0)
+    return mean, mean**2, (s * gradients**2).sum(0)
