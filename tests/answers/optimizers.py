@@ -255,6 +255,64 @@ def momentum_update(parameters, velocities, lr, momentum, weight_decay):
         v.mul_(momentum).add_(p.grad + weight_decay * p)
         p -= lr * v
 
+# %% momentum_update, right: the grad mode is put back
+def momentum_update(parameters, velocities, lr, momentum, weight_decay):
+    previous = torch.is_grad_enabled()
+    torch.set_grad_enabled(False)
+    try:
+        for i, (p, v) in enumerate(zip(parameters, velocities)):
+            v = v * momentum
+            v += p.grad
+            v += weight_decay * p
+            velocities[i] = v
+            p.add_(v * -lr)
+    finally:
+        torch.set_grad_enabled(previous)
+
+# %% momentum_update, wrong: skips gradients of 0
+# says: it was not changed in this step
+def momentum_update(parameters, velocities, lr, momentum, weight_decay):
+    with torch.no_grad():
+        for p, v in zip(parameters, velocities):
+            if not p.grad.any():
+                continue
+            v.mul_(momentum).add_(p.grad + weight_decay * p)
+            p -= lr * v
+
+# %% momentum_update, wrong: only the last parameter
+# says: it was not changed in this step
+def momentum_update(parameters, velocities, lr, momentum, weight_decay):
+    with torch.no_grad():
+        for i, p in enumerate(parameters):
+            velocities[i] = momentum * velocities[i] + p.grad + weight_decay * p
+        p -= lr * velocities[i]
+
+# %% momentum_update, wrong: returns the new values
+# says: the weight never changes
+def momentum_update(parameters, velocities, lr, momentum, weight_decay):
+    new_p, new_v = [], []
+    for p, v in zip(parameters, velocities):
+        v = momentum * v + p.grad + weight_decay * p.detach()
+        new_v.append(v)
+        new_p.append(p.detach() - lr * v)
+    return new_p, new_v
+
+# %% momentum_update, wrong: requires_grad off
+# says: a parameter no longer requires gradients
+def momentum_update(parameters, velocities, lr, momentum, weight_decay):
+    for i, p in enumerate(parameters):
+        p.requires_grad_(False)
+        velocities[i] = momentum * velocities[i] + p.grad + weight_decay * p
+        p -= lr * velocities[i]
+
+# %% momentum_update, wrong: the mean of the gradient
+# says: parameter 2 of 3, of shape (3,)
+def momentum_update(parameters, velocities, lr, momentum, weight_decay):
+    with torch.no_grad():
+        for p, v in zip(parameters, velocities):
+            v.mul_(momentum).add_((p.grad + weight_decay * p).mean())
+            p -= lr * v
+
 # %% updates_per_window, right: tries powers
 def updates_per_window(moves, momentum):
     a, b, c = moves[-3:]
@@ -422,6 +480,28 @@ def updates_per_window(moves, momentum):
 # says: math domain error
 def updates_per_window(moves, momentum):
     return round(math.log((moves[1] - moves[2]) / (moves[1] - moves[0])) / math.log(momentum))
+
+# %% updates_per_window, right: a tensor, from the first and the last difference
+def updates_per_window(moves, momentum):
+    n = len(moves)
+    ratio = ((moves[-1] - moves[-2]) / (moves[1] - moves[0])) ** (1 / (n - 2))
+    return torch.tensor(round(math.log(ratio, momentum)))
+
+# %% updates_per_window, wrong: logarithms with two digits
+# says: the wrong rule with K = 12
+def updates_per_window(moves, momentum):
+    return round(round(math.log((moves[2] - moves[1]) / (moves[1] - moves[0])), 2) / round(math.log(momentum), 2))
+
+# %% updates_per_window, wrong: one number for each pair
+# says: got a list of 2: 1, 1; expected one number
+def updates_per_window(moves, momentum):
+    d = [b - a for a, b in zip(moves, moves[1:])]
+    return [round(math.log(b / a, momentum)) for a, b in zip(d, d[1:])]
+
+# %% updates_per_window, wrong: no return
+# says: is a return missing?
+def updates_per_window(moves, momentum):
+    n = round(math.log((moves[2] - moves[1]) / (moves[1] - moves[0]), momentum))
 
 # %% adam_update, right: in place, methods
 @torch.no_grad()
@@ -763,7 +843,7 @@ def adam_update(parameters, states, lr, betas, eps):
             p -= lr * s["m"] / (1 - betas[0] ** s["t"]) / ((s["v"] / (1 - betas[1] ** s["t"])).sqrt() + eps)
 
 # %% adam_update, wrong: the largest v so far
-# says: and t 4, after step 2
+# says: and t 2, after step 2
 def adam_update(parameters, states, lr, betas, eps):
     with torch.no_grad():
         for p, s in zip(parameters, states):
@@ -782,6 +862,57 @@ def adam_update(parameters, states, lr, betas, eps):
             s["m"] = betas[0] * s["m"] + (1 - betas[0]) * p.grad
             s["v"] = betas[1] * s["v"] + (1 - betas[1]) * p.grad**2
             p -= lr * s["m"] / (1 - betas[0] ** s["t"]) / (s["v"] / (1 - betas[1] ** s["t"])).sqrt() + eps
+
+# %% adam_update, right: more in the dictionary
+def adam_update(parameters, states, lr, betas, eps):
+    for p, s in zip(parameters, states):
+        s["t"] += 1
+        s["corrections"] = 1 - betas[0] ** s["t"], 1 - betas[1] ** s["t"]
+        s["m"] += (1 - betas[0]) * (p.grad - s["m"])
+        s["v"] += (1 - betas[1]) * (p.grad * p.grad - s["v"])
+        c1, c2 = s["corrections"]
+        p.data.addcdiv_(s["m"] / c1, (s["v"] / c2).sqrt_().add_(eps), value=-lr)
+
+# %% adam_update, wrong: skips gradients of 0
+# says: it was not changed in this step
+def adam_update(parameters, states, lr, betas, eps):
+    with torch.no_grad():
+        for p, s in zip(parameters, states):
+            if not p.grad.any():
+                continue
+            s["t"] += 1
+            s["m"] = betas[0] * s["m"] + (1 - betas[0]) * p.grad
+            s["v"] = betas[1] * s["v"] + (1 - betas[1]) * p.grad**2
+            p -= lr * s["m"] / (1 - betas[0] ** s["t"]) / ((s["v"] / (1 - betas[1] ** s["t"])).sqrt() + eps)
+
+# %% adam_update, wrong: another key for t
+# says: lacks 't'
+def adam_update(parameters, states, lr, betas, eps):
+    with torch.no_grad():
+        for i, (p, s) in enumerate(zip(parameters, states)):
+            t = s["t"] + 1
+            m = betas[0] * s["m"] + (1 - betas[0]) * p.grad
+            v = betas[1] * s["v"] + (1 - betas[1]) * p.grad**2
+            p -= lr * m / (1 - betas[0] ** t) / ((v / (1 - betas[1] ** t)).sqrt() + eps)
+            states[i] = {"m": m, "v": v, "step": t}
+
+# %% adam_update, wrong: m keeps a graph
+# says: a tensor without a graph is asked for
+def adam_update(parameters, states, lr, betas, eps):
+    for p, s in zip(parameters, states):
+        s["t"] += 1
+        s["m"] = betas[0] * s["m"] + (1 - betas[0]) * p.grad + 0 * p
+        s["v"] = betas[1] * s["v"] + (1 - betas[1]) * p.grad**2
+        p.data -= (lr * s["m"] / (1 - betas[0] ** s["t"]) / ((s["v"] / (1 - betas[1] ** s["t"])).sqrt() + eps)).detach()
+
+# %% adam_update, wrong: in place without no_grad
+# says: torch.no_grad() is missing
+def adam_update(parameters, states, lr, betas, eps):
+    for p, s in zip(parameters, states):
+        s["t"] += 1
+        s["m"] = betas[0] * s["m"] + (1 - betas[0]) * p.grad
+        s["v"] = betas[1] * s["v"] + (1 - betas[1]) * p.grad**2
+        p -= lr * s["m"] / (1 - betas[0] ** s["t"]) / ((s["v"] / (1 - betas[1] ** s["t"])).sqrt() + eps)
 
 # %% adamw_step, right: subtracts, .data
 def adamw_step(optimizer, weight_decay):
@@ -849,7 +980,7 @@ def adamw_step(optimizer, weight_decay):
     optimizer.step()
 
 # %% adamw_step, wrong: the rate that the optimizer was made with
-# says: the learning rate that the optimizer was made with, not the group's
+# says: weight decay uses the learning rate that the optimizer was made with
 def adamw_step(optimizer, weight_decay):
     with torch.no_grad():
         for group in optimizer.param_groups:
@@ -1041,6 +1172,43 @@ def adamw_step(optimizer, weight_decay):
     optimizer.step()
     optimizer.state.clear()
 
+# %% adamw_step, right: a list of the weights first
+def adamw_step(optimizer, weight_decay):
+    weights = [(p, g["lr"]) for g in optimizer.param_groups for p in g["params"] if p.requires_grad and p.grad is not None]
+    with torch.no_grad():
+        for p, lr in weights:
+            torch.mul(p, 1 - lr * weight_decay, out=p)
+    optimizer.step()
+
+# %% adamw_step, wrong: in place without no_grad
+# says: torch.no_grad() is missing
+def adamw_step(optimizer, weight_decay):
+    for g in optimizer.param_groups:
+        for p in g["params"]:
+            if p.grad is not None:
+                p *= 1 - g["lr"] * weight_decay
+    optimizer.step()
+
+# %% adamw_step, wrong: every weight has a gradient
+# says: .grad is None for a weight without a gradient
+def adamw_step(optimizer, weight_decay):
+    with torch.no_grad():
+        for g in optimizer.param_groups:
+            for p in g["params"]:
+                p -= g["lr"] * (weight_decay * p + 0 * p.grad)
+    optimizer.step()
+
+# %% adamw_step, wrong: puts zeros where no gradient is
+# says: the step changed a gradient
+def adamw_step(optimizer, weight_decay):
+    with torch.no_grad():
+        for g in optimizer.param_groups:
+            for p in g["params"]:
+                if p.grad is None:
+                    p.grad = torch.zeros_like(p)
+                p.mul_(1 - g["lr"] * weight_decay)
+    optimizer.step()
+
 # %% second_moment_inputs, right: a loop
 def second_moment_inputs(gradients, sizes):
     N = sum(sizes)
@@ -1207,3 +1375,23 @@ def second_moment_inputs(gradients, sizes):
     s = (torch.tensor(sizes) / sum(sizes))[:, None]
     mean = (s * gradients).sum(0)
     return mean, mean**2, (s * gradients**2).sum(0)
+
+# %% second_moment_inputs, right: the mean's square plus the variance
+def second_moment_inputs(gradients, sizes):
+    w = torch.tensor(sizes, dtype=torch.float64)
+    mean = (w @ gradients) / w.sum()
+    return [mean * mean, mean * mean + w @ (gradients - mean) ** 2 / w.sum()]
+
+# %% second_moment_inputs, wrong: one micro-batch apart
+# says: got a tensor of shape (1, 2)
+def second_moment_inputs(gradients, sizes):
+    if len(sizes) == 1:
+        return gradients**2, gradients**2
+    s = (torch.tensor(sizes) / sum(sizes))[:, None]
+    return (s * gradients).sum(0) ** 2, (s * gradients**2).sum(0)
+
+# %% second_moment_inputs, wrong: the other dimension
+# says: got a list of 2: 9, 1
+def second_moment_inputs(gradients, sizes):
+    s = (torch.tensor(sizes) / sum(sizes))[:, None]
+    return (s * gradients).sum(1) ** 2, (s * gradients**2).sum(1)
