@@ -11,17 +11,28 @@ def bytes_per_sample(model, images):
 
 # %% bytes_per_sample, right: two hooks of its own
 def bytes_per_sample(model, images):
-    parameters = {p.data_ptr() for p in model.parameters()}
+    there = {t.data_ptr() for t in (*model.parameters(), *model.buffers())}
+    buffers = [buffer.clone() for buffer in model.buffers()]
     kept = {}
 
     def note(tensor):
-        if tensor.data_ptr() not in parameters:
+        if tensor.data_ptr() not in there:
             kept[tensor.data_ptr()] = tensor.nbytes
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         output = model(images)
+    for buffer, old in zip(model.buffers(), buffers):
+        buffer.copy_(old)
     return sum(kept.values()) / images.shape[0]
+
+# %% bytes_per_sample, right: the buffers are put back
+def bytes_per_sample(model, images):
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    with SavedForBackward(model) as saved:
+        output = model(images)
+    model.load_state_dict(state)
+    return saved.bytes / images.size(0)
 
 # %% bytes_per_sample, wrong: the whole batch
 # says: divide by their number
@@ -74,6 +85,7 @@ def bytes_per_sample(model, images):
 # %% bytes_per_sample, wrong: reads after backward
 # says: has given it back
 def bytes_per_sample(model, images):
+    model = copy.deepcopy(model)
     with SavedForBackward(model) as saved:
         model(images).sum().backward()
     return saved.bytes / len(images)
@@ -86,7 +98,7 @@ def bytes_per_sample(model, images):
     return saved.peak / len(images)
 
 # %% bytes_per_sample, wrong: leaves gradients behind
-# says: the model has gradients now
+# says: the gradient of parameter
 def bytes_per_sample(model, images):
     with SavedForBackward(model) as saved:
         model(images).sum().backward()
@@ -147,7 +159,7 @@ def fit(bytes_per_sample, bytes_allowed, effective_batch_size):
     return micro_batch, -(-effective_batch_size // micro_batch)
 
 # %% fit, wrong: does not divide, rounded down
-# says: are only 52
+# says: 13 · 4 are not 60
 def fit(bytes_per_sample, bytes_allowed, effective_batch_size):
     micro_batch = min(bytes_allowed // bytes_per_sample, effective_batch_size)
     if not micro_batch:
@@ -202,7 +214,7 @@ def fit(bytes_per_sample, bytes_allowed, effective_batch_size):
     return m, max(1, effective_batch_size // m)
 
 # %% fit, wrong: a micro-batch of 1 that does not fit
-# says: a ValueError was to be raised
+# says: raise a ValueError, but there was (1, 60)
 def fit(bytes_per_sample, bytes_allowed, effective_batch_size):
     m = max(1, min(bytes_allowed // bytes_per_sample, effective_batch_size))
     while effective_batch_size % m:
@@ -278,7 +290,7 @@ def swap_batchnorm(model, groups):
     return model
 
 # %% swap_batchnorm, wrong: the first level only
-# says: no layer of the model has changed
+# says: no BatchNorm2d of the model was replaced
 def swap_batchnorm(model, groups):
     for name, child in list(model.named_children()):
         if isinstance(child, nn.BatchNorm2d):
@@ -317,7 +329,7 @@ def swap_batchnorm(model, groups):
                 setattr(module, name, nn.GroupNorm(child.num_features, groups))
 
 # %% swap_batchnorm, wrong: evaluation mode
-# says: no layer of the model has changed
+# says: no BatchNorm2d of the model was replaced
 def swap_batchnorm(model, groups):
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -340,7 +352,7 @@ def swap_batchnorm(model, groups):
                 setattr(module, name, nn.GroupNorm(groups, 8))
 
 # %% swap_batchnorm, wrong: always four groups
-# says: groups and channels are
+# says: always 4, and `groups` is not used
 def swap_batchnorm(model, groups):
     for module in list(model.modules()):
         for name, child in list(module.named_children()):
@@ -456,7 +468,7 @@ def train_within(model, images, labels, bytes_allowed, updates_allowed):
         optimizer.step()
 
 # %% train_within, wrong: one image at a time, and BatchNorm
-# says: Expected more than 1 value per channel
+# says: BatchNorm has a single number per channel
 def train_within(model, images, labels, bytes_allowed, updates_allowed):
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
     for window in itertools.islice(windows(batches(Split(images, labels), 1), 48), updates_allowed):
