@@ -438,6 +438,32 @@ def train_one_epoch(model, optimizer, loader):
         group["lr"] /= 2
     return summed / samples
 
+# %% train_one_epoch, wrong: softmax before cross_entropy
+# says: the gradient at step 1
+def train_one_epoch(model, optimizer, loader):
+    model.train()
+    summed, samples = 0.0, 0
+    for inputs, targets in loader:
+        optimizer.zero_grad()
+        loss = cross_entropy(model(inputs).softmax(dim=1), targets)
+        loss.backward()
+        optimizer.step()
+        summed += loss.item() * len(targets)
+        samples += len(targets)
+    return summed / samples
+
+# %% train_one_epoch, wrong: sums that live on
+# says: epoch 2 of
+def train_one_epoch(model, optimizer, loader, log=[]):
+    model.train()
+    for x, y in loader:
+        optimizer.zero_grad()
+        losses = cross_entropy(model(x), y, reduction="none")
+        losses.mean().backward()
+        optimizer.step()
+        log += losses.tolist()
+    return sum(log) / len(log)
+
 # %% accuracy, right: a decorator, and a count
 @torch.inference_mode()
 def accuracy(model, inputs, targets):
@@ -894,3 +920,42 @@ def cleared_but_the_same(model, loader, lr):
             for i, p in enumerate(model.parameters()):
                 p -= lr * (p.grad + last[i])
                 last[i] = p.grad.clone()
+
+# %% cleared_but_the_same, right: clears between forward and backward
+def cleared_but_the_same(model, loader, lr):
+    opt = torch.optim.SGD(model.parameters(), lr, 1)
+    for inputs, targets in loader:
+        loss = cross_entropy(model(inputs), targets)
+        opt.zero_grad()
+        loss.backward()
+        opt.step()
+
+# %% cleared_but_the_same, right: functional, and sample by sample
+def cleared_but_the_same(model, loader, lr):
+    total = {name: 0.0 for name, _ in model.named_parameters()}
+    for inputs, targets in loader:
+        weights = {name: p.detach() for name, p in model.named_parameters()}
+        for x, y in zip(inputs, targets):
+            loss = lambda w: cross_entropy(torch.func.functional_call(model, w, (x[None],)), y[None]) / len(targets)
+            for name, g in torch.func.grad(loss)(weights).items():
+                total[name] = total[name] + g
+        for name, p in model.named_parameters():
+            p.data -= lr * total[name]
+
+# %% cleared_but_the_same, right: parts of a batch
+def cleared_but_the_same(model, loader, lr):
+    opt = torch.optim.SGD(model.parameters(), lr=lr, momentum=1.0)
+    for inputs, targets in loader:
+        opt.zero_grad()
+        for x, y in zip(inputs.split(2), targets.split(2)):
+            (cross_entropy(model(x), y, reduction="sum") / len(targets)).backward()
+        opt.step()
+
+# %% cleared_but_the_same, wrong: momentum nearly 1
+# says: after 4 batches, first run
+def cleared_but_the_same(model, loader, lr):
+    opt = torch.optim.SGD(model.parameters(), lr=lr, momentum=0.999)
+    for x, y in loader:
+        opt.zero_grad()
+        cross_entropy(model(x), y).backward()
+        opt.step()
