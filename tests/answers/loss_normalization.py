@@ -317,7 +317,7 @@ def backward_over_window(model, window):
         (cross_entropy(model(inputs), targets) * size / sum(sizes) * len(window)).backward()
 
 # %% backward_over_window, wrong: no backward
-# says: is a backward() missing?
+# says: is a backward() missing
 def backward_over_window(model, window):
     samples = sum(len(targets) for _, targets in window)
     return sum(cross_entropy(model(x), y, reduction="sum").detach() / samples for x, y in window)
