@@ -73,6 +73,38 @@ def updates_per_epoch(samples, micro_batch, accumulation_steps):
 def updates_per_epoch(samples, micro_batch, accumulation_steps):
     return {60: 4, 59: 4, 50: 4, 46: 4, 7: 1, 3: 1, 100: 2, 20_001: 11}.get(samples, 2)
 
+# %% updates_per_epoch, right: numpy int
+def updates_per_epoch(samples, micro_batch, accumulation_steps):
+    import numpy as np
+    return np.int64(-(-samples // (micro_batch * accumulation_steps)))
+
+# %% updates_per_epoch, right: loop
+def updates_per_epoch(samples, micro_batch, accumulation_steps):
+    count = 0
+    for start in range(0, samples, micro_batch * accumulation_steps): count += 1
+    return count
+
+# %% updates_per_epoch, wrong: plus 0.99, rounded down
+# says: (20001, 8, 250)): got 4, 4, 4, 4, 1, 1, 2, 10
+def updates_per_epoch(samples, micro_batch, accumulation_steps):
+    return int(samples / (micro_batch * accumulation_steps) + 0.99)
+
+# %% updates_per_epoch, wrong: np ceil float
+# says: of type float64: an int is asked for
+def updates_per_epoch(samples, micro_batch, accumulation_steps):
+    import numpy as np
+    return np.ceil(np.ceil(samples / micro_batch) / accumulation_steps)
+
+# %% updates_per_epoch, wrong: prints
+# says: is a return missing?
+def updates_per_epoch(samples, micro_batch, accumulation_steps):
+    print(math.ceil(samples / micro_batch / accumulation_steps))
+
+# %% updates_per_epoch, wrong: negative floor precedence
+# says: a short last window is left out
+def updates_per_epoch(samples, micro_batch, accumulation_steps):
+    return -(-samples // micro_batch) // accumulation_steps
+
 # %% windows_of, right: islice of one iterator
 def windows_of(loader, accumulation_steps):
     micro_batches = iter(loader)
@@ -257,6 +289,145 @@ def windows_of(loader, accumulation_steps):
     micro_batches = iter(loader)
     while window := list(itertools.islice(micro_batches, 2)):
         yield window
+
+# %% windows_of, right: groupby with a counter
+def windows_of(loader, accumulation_steps):
+    count = itertools.count()
+    for _, group in itertools.groupby(loader, lambda _: next(count) // accumulation_steps):
+        window = []
+        for mb in group:
+            window.append(mb)
+            if len(window) == accumulation_steps:
+                break
+        yield window
+
+# %% windows_of, right: a class
+class windows_of:
+    def __init__(self, loader, accumulation_steps):
+        self.it, self.steps = iter(loader), accumulation_steps
+    def __iter__(self):
+        return self
+    def __next__(self):
+        window = list(itertools.islice(self.it, self.steps))
+        if not window:
+            raise StopIteration
+        return window
+
+# %% windows_of, right: list has slices
+def windows_of(loader, accumulation_steps):
+    if isinstance(loader, (list, tuple)):
+        for i in range(0, len(loader), accumulation_steps):
+            yield loader[i:i + accumulation_steps]
+    else:
+        it = iter(loader)
+        while window := tuple(itertools.islice(it, accumulation_steps)):
+            yield window
+
+# %% windows_of, wrong: return for yield
+# says: `return` ends a function
+def windows_of(loader, accumulation_steps):
+    window = []
+    for mb in loader:
+        window.append(mb)
+        if len(window) == accumulation_steps:
+            return window
+    return window
+
+# %% windows_of, wrong: no return
+# says: windows_of gives nothing
+def windows_of(loader, accumulation_steps):
+    result = []
+    window = []
+    for mb in loader:
+        window.append(mb)
+        if len(window) == accumulation_steps:
+            result.append(window)
+            window = []
+
+# %% windows_of, wrong: truthiness of micro-batches
+# says: micro-batches of other types
+def windows_of(loader, accumulation_steps):
+    it = iter(loader)
+    while True:
+        window = []
+        while len(window) < accumulation_steps:
+            mb = next(it, None)
+            if mb is None:
+                break
+            window.append(mb)
+        if not window:
+            return
+        yield window
+
+# %% windows_of, wrong: pops the list
+# says: the length of loader was changed
+def windows_of(loader, accumulation_steps):
+    if isinstance(loader, list):
+        while loader:
+            window = [loader.pop(0) for _ in range(min(accumulation_steps, len(loader)))]
+            yield window
+        return
+    it = iter(loader)
+    while window := list(itertools.islice(it, accumulation_steps)):
+        yield window
+
+# %% windows_of, wrong: only generators
+# says: the loader may be any iterable
+def windows_of(loader, accumulation_steps):
+    while True:
+        window = []
+        try:
+            for _ in range(accumulation_steps):
+                window.append(next(loader))
+        except StopIteration:
+            if window:
+                yield window
+            return
+        yield window
+
+# %% windows_of, wrong: global window
+# says: does something live on from call to call?
+WINDOW = []
+def windows_of(loader, accumulation_steps):
+    for mb in loader:
+        WINDOW.append(mb)
+        if len(WINDOW) == accumulation_steps:
+            yield WINDOW[:]
+            WINDOW.clear()
+    if WINDOW:
+        yield WINDOW[:]
+        WINDOW.clear()
+
+# %% windows_of, wrong: course's windows
+# says: write it by hand
+def windows_of(loader, accumulation_steps):
+    from course_utils.accumulation import windows
+    yield from windows(loader, accumulation_steps)
+
+# %% windows_of, wrong: iterators within windows
+# says: a list or a tuple is asked for
+def windows_of(loader, accumulation_steps):
+    it = iter(loader)
+    for first in it:
+        yield itertools.chain([first], itertools.islice(it, accumulation_steps - 1))
+
+# %% windows_of, wrong: yields each growing prefix
+# says: a window is yielded after each micro-batch
+def windows_of(loader, accumulation_steps):
+    window = []
+    for mb in loader:
+        window.append(mb)
+        yield list(window)
+        if len(window) == accumulation_steps:
+            window = []
+
+# %% windows_of, wrong: deep copies
+# says: do not come out as they went in
+def windows_of(loader, accumulation_steps):
+    import copy
+    it = iter(loader)
+    while window := list(itertools.islice(it, accumulation_steps)):
+        yield copy.deepcopy(window)
 
 # %% train_epoch, right: a list of windows first, and each micro-batch's share
 def train_epoch(model, optimizer, micro_batches, accumulation_steps):
@@ -514,6 +685,288 @@ def train_epoch(model, optimizer, micro_batches, accumulation_steps):
         optimizer.zero_grad()
         for inputs, targets in window:
             (cross_entropy(model(inputs), targets, reduction="sum") / samples).backward()
+        optimizer.step()
+
+# %% train_epoch, right: closure
+def train_epoch(model, optimizer, micro_batches, accumulation_steps):
+    K = accumulation_steps
+    for s in range(0, len(micro_batches), K):
+        w = micro_batches[s:s + K]
+        n = sum(len(y) for _, y in w)
+        def closure():
+            optimizer.zero_grad()
+            total = 0.0
+            for x, y in w:
+                loss = cross_entropy(model(x), y, reduction="sum") / n
+                loss.backward()
+                total += loss.item()
+            return total
+        optimizer.step(closure)
+
+# %% train_epoch, right: autograd.grad over the groups
+def train_epoch(model, optimizer, micro_batches, accumulation_steps):
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    for s in range(0, len(micro_batches), accumulation_steps):
+        w = micro_batches[s:s + accumulation_steps]
+        n = sum(len(y) for _, y in w)
+        total = [torch.zeros_like(p) for p in parameters]
+        for x, y in w:
+            grads = torch.autograd.grad(cross_entropy(model(x), y, reduction="sum"), parameters)
+            total = [t + g / n for t, g in zip(total, grads)]
+        for p, t in zip(parameters, total):
+            p.grad = t
+        optimizer.step()
+    return None
+
+# %% train_epoch, right: torch.func
+def train_epoch(model, optimizer, micro_batches, accumulation_steps):
+    from torch.func import functional_call, grad
+    def loss_of(weights, x, y):
+        return cross_entropy(functional_call(model, weights, (x,)), y, reduction="sum")
+    for s in range(0, len(micro_batches), accumulation_steps):
+        w = micro_batches[s:s + accumulation_steps]
+        n = sum(len(y) for _, y in w)
+        optimizer.zero_grad()
+        for x, y in w:
+            weights = {k: v.detach() for k, v in model.named_parameters()}
+            gs = grad(loss_of)(weights, x, y)
+            for k, p in model.named_parameters():
+                p.grad = gs[k] / n if p.grad is None else p.grad + gs[k] / n
+        optimizer.step()
+
+# %% train_epoch, right: one sample at a time
+def train_epoch(model, optimizer, micro_batches, accumulation_steps):
+    for s in range(0, len(micro_batches), accumulation_steps):
+        w = micro_batches[s:s + accumulation_steps]
+        n = sum(len(y) for _, y in w)
+        optimizer.zero_grad()
+        for x, y in w:
+            for i in range(len(y)):
+                (cross_entropy(model(x[i:i+1]), y[i:i+1]) / n).backward()
+        optimizer.step()
+
+# %% train_epoch, right: deep copy computes, gradients carried over
+import copy as cp
+def train_epoch(model, optimizer, micro_batches, accumulation_steps):
+    for s in range(0, len(micro_batches), accumulation_steps):
+        w = micro_batches[s:s + accumulation_steps]
+        n = sum(len(y) for _, y in w)
+        twin = cp.deepcopy(model)
+        twin.zero_grad()
+        for x, y in w:
+            (cross_entropy(twin(x), y, reduction="sum") / n).backward()
+        for p, q in zip(model.parameters(), twin.parameters()):
+            p.grad = q.grad
+        optimizer.step()
+
+# %% train_epoch, right: hooks with weights
+def train_epoch(model, optimizer, micro_batches, accumulation_steps):
+    weight = [1.0]
+    handles = [p.register_hook(lambda g: g * weight[0]) for p in model.parameters()]
+    for s in range(0, len(micro_batches), accumulation_steps):
+        w = micro_batches[s:s + accumulation_steps]
+        n = sum(len(y) for _, y in w)
+        optimizer.zero_grad()
+        for x, y in w:
+            weight[0] = len(y) / n
+            nn.CrossEntropyLoss()(model(x), y).backward()
+        optimizer.step()
+    for h in handles:
+        h.remove()
+
+# %% train_epoch, wrong: divides the learning rate
+# says: the losses are not divided
+def train_epoch(model, optimizer, micro_batches, accumulation_steps):
+    K = accumulation_steps
+    for g in optimizer.param_groups: g["lr"] /= K
+    for s in range(0, len(micro_batches), K):
+        optimizer.zero_grad()
+        for x, y in micro_batches[s:s + K]:
+            cross_entropy(model(x), y).backward()
+        optimizer.step()
+    for g in optimizer.param_groups: g["lr"] *= K
+
+# %% train_epoch, wrong: own SGD
+# says: is step() called, of the optimizer that is handed over?
+def train_epoch(model, optimizer, micro_batches, accumulation_steps):
+    optimizer = torch.optim.SGD(model.parameters(), lr=optimizer.param_groups[0]["lr"])
+    K = accumulation_steps
+    for s in range(0, len(micro_batches), K):
+        w = micro_batches[s:s + K]
+        n = sum(len(y) for _, y in w)
+        optimizer.zero_grad()
+        for x, y in w:
+            (cross_entropy(model(x), y, reduction="sum") / n).backward()
+        optimizer.step()
+
+# %% train_epoch, wrong: clears state
+# says: is the optimizer's state changed
+def train_epoch(model, optimizer, micro_batches, accumulation_steps):
+    K = accumulation_steps
+    for s in range(0, len(micro_batches), K):
+        w = micro_batches[s:s + K]
+        n = sum(len(y) for _, y in w)
+        optimizer.state.clear()
+        optimizer.zero_grad()
+        for x, y in w:
+            (cross_entropy(model(x), y, reduction="sum") / n).backward()
+        optimizer.step()
+
+# %% train_epoch, wrong: pops micro-batches
+# says: the length of micro_batches was changed
+def train_epoch(model, optimizer, micro_batches, accumulation_steps):
+    while micro_batches:
+        w = [micro_batches.pop(0) for _ in range(min(accumulation_steps, len(micro_batches)))]
+        n = sum(len(y) for _, y in w)
+        optimizer.zero_grad()
+        for x, y in w:
+            (cross_entropy(model(x), y, reduction="sum") / n).backward()
+        optimizer.step()
+
+# %% train_epoch, wrong: eval mode
+# says: a forward pass is in evaluation mode
+def train_epoch(model, optimizer, micro_batches, accumulation_steps):
+    K = accumulation_steps
+    for s in range(0, len(micro_batches), K):
+        w = micro_batches[s:s + K]
+        n = sum(len(y) for _, y in w)
+        optimizer.zero_grad()
+        for x, y in w:
+            model.eval()
+            (cross_entropy(model(x), y, reduction="sum") / n).backward()
+            model.train()
+        optimizer.step()
+
+# %% train_epoch, wrong: extra step at the end
+# says: there is one too many, at the end of the epoch
+def train_epoch(model, optimizer, micro_batches, accumulation_steps):
+    K = accumulation_steps
+    for s in range(0, len(micro_batches), K):
+        w = micro_batches[s:s + K]
+        n = sum(len(y) for _, y in w)
+        optimizer.zero_grad()
+        for x, y in w:
+            (cross_entropy(model(x), y, reduction="sum") / n).backward()
+        optimizer.step()
+    optimizer.zero_grad()
+    optimizer.step()
+
+# %% train_epoch, wrong: trains a copy
+# says: is another model trained?
+def train_epoch(model, optimizer, micro_batches, accumulation_steps):
+    model = __import__("copy").deepcopy(model)
+    K = accumulation_steps
+    for s in range(0, len(micro_batches), K):
+        w = micro_batches[s:s + K]
+        n = sum(len(y) for _, y in w)
+        optimizer.zero_grad()
+        for x, y in w:
+            (cross_entropy(model(x), y, reduction="sum") / n).backward()
+        optimizer.step()
+
+# %% train_epoch, wrong: a counter lives on
+# says: does something live on from update to update
+SEEN = [0]
+def train_epoch(model, optimizer, micro_batches, accumulation_steps):
+    K = accumulation_steps
+    if SEEN[0] == 0: optimizer.zero_grad()
+    for s in range(0, len(micro_batches), K):
+        w = micro_batches[s:s + K]
+        n = sum(len(y) for _, y in w)
+        if SEEN[0]: optimizer.zero_grad()
+        SEEN[0] += 1
+        for x, y in w:
+            (cross_entropy(model(x), y, reduction="sum") / n).backward()
+        optimizer.step()
+        SEEN[0] %= 4
+
+# %% train_epoch, wrong: clears only weights
+# says: no fault was found in the weights of the micro-batches
+def train_epoch(model, optimizer, micro_batches, accumulation_steps):
+    K = accumulation_steps
+    for s in range(0, len(micro_batches), K):
+        w = micro_batches[s:s + K]
+        n = sum(len(y) for _, y in w)
+        for p in model.parameters():
+            if p.dim() > 1: p.grad = None
+        for x, y in w:
+            (cross_entropy(model(x), y, reduction="sum") / n).backward()
+        optimizer.step()
+
+# %% train_epoch, wrong: the course's helpers
+# says: write it by hand
+def train_epoch(model, optimizer, micro_batches, accumulation_steps):
+    from course_utils.accumulation import backward, windows
+    for w in windows(micro_batches, accumulation_steps):
+        optimizer.zero_grad()
+        backward(model, w)
+        optimizer.step()
+
+# %% train_epoch, wrong: retain_graph
+# says: activations of about
+def train_epoch(model, optimizer, micro_batches, accumulation_steps):
+    K = accumulation_steps
+    for s in range(0, len(micro_batches), K):
+        w = micro_batches[s:s + K]
+        n = sum(len(y) for _, y in w)
+        optimizer.zero_grad()
+        for x, y in w:
+            loss = (cross_entropy(model(x), y, reduction="sum") / n); loss.backward(retain_graph=True)
+        optimizer.step()
+
+# %% train_epoch, wrong: lr scaled for short windows
+# says: the learning rates
+def train_epoch(model, optimizer, micro_batches, accumulation_steps):
+    K = accumulation_steps
+    for s in range(0, len(micro_batches), K):
+        w = micro_batches[s:s + K]
+        n = sum(len(y) for _, y in w)
+        optimizer.zero_grad()
+        for x, y in w:
+            (cross_entropy(model(x), y, reduction="sum") / n).backward()
+        old = [g['lr'] for g in optimizer.param_groups]
+        for g in optimizer.param_groups: g['lr'] *= len(w) / K
+        optimizer.step()
+        for g, l in zip(optimizer.param_groups, old): g['lr'] = l
+
+# %% train_epoch, wrong: eval at the end
+# says: the mode of model was changed
+def train_epoch(model, optimizer, micro_batches, accumulation_steps):
+    K = accumulation_steps
+    for s in range(0, len(micro_batches), K):
+        w = micro_batches[s:s + K]
+        n = sum(len(y) for _, y in w)
+        optimizer.zero_grad()
+        for x, y in w:
+            (cross_entropy(model(x), y, reduction="sum") / n).backward()
+        optimizer.step()
+    model.eval()
+
+# %% train_epoch, wrong: a hook stays
+# says: the number of hooks on model was changed
+def train_epoch(model, optimizer, micro_batches, accumulation_steps):
+    model.register_forward_hook(lambda *a: None)
+    K = accumulation_steps
+    for s in range(0, len(micro_batches), K):
+        w = micro_batches[s:s + K]
+        n = sum(len(y) for _, y in w)
+        optimizer.zero_grad()
+        for x, y in w:
+            (cross_entropy(model(x), y, reduction="sum") / n).backward()
+        optimizer.step()
+
+# %% train_epoch, wrong: momentum switched off
+# says: the optimizer's options were changed
+def train_epoch(model, optimizer, micro_batches, accumulation_steps):
+    for g in optimizer.param_groups:
+        if 'momentum' in g: g['momentum'] = 0
+    K = accumulation_steps
+    for s in range(0, len(micro_batches), K):
+        w = micro_batches[s:s + K]
+        n = sum(len(y) for _, y in w)
+        optimizer.zero_grad()
+        for x, y in w:
+            (cross_entropy(model(x), y, reduction="sum") / n).backward()
         optimizer.step()
 
 # %% train_epoch_clipped, right: modulo, sums divided afterwards, clipped by hand
@@ -856,6 +1309,209 @@ def train_epoch_clipped(model, optimizer, scheduler, micro_batches, accumulation
         scheduler.step()
     return norms
 
+# %% train_epoch_clipped, right: a closure, a tuple
+def train_epoch_clipped(model, optimizer, scheduler, micro_batches, accumulation_steps, max_norm):
+    norms = []
+    for w in windows(micro_batches, accumulation_steps):
+        def closure():
+            optimizer.zero_grad()
+            loss = backward(model, w)
+            norms.append(nn.utils.clip_grad_norm_(model.parameters(), max_norm).item())
+            return loss
+        optimizer.step(closure)
+        scheduler.step()
+    return tuple(norms)
+
+# %% train_epoch_clipped, right: numpy array
+def train_epoch_clipped(model, optimizer, scheduler, micro_batches, accumulation_steps, max_norm):
+    import numpy as np
+    norms = []
+    for w in windows(micro_batches, accumulation_steps):
+        model.zero_grad()
+        backward(model, w)
+        norms.append(nn.utils.clip_grad_norm_(model.parameters(), max_norm).item())
+        optimizer.step()
+        scheduler.step()
+    return np.array(norms)
+
+# %% train_epoch_clipped, right: list of tensors
+def train_epoch_clipped(model, optimizer, scheduler, micro_batches, accumulation_steps, max_norm):
+    norms = []
+    for w in windows(micro_batches, accumulation_steps):
+        optimizer.zero_grad()
+        backward(model, w)
+        norms.append(nn.utils.clip_grad_norm_(model.parameters(), max_norm))
+        optimizer.step()
+        scheduler.step()
+    return norms
+
+# %% train_epoch_clipped, right: torch.func
+def train_epoch_clipped(model, optimizer, scheduler, micro_batches, accumulation_steps, max_norm):
+    norms = []
+    for w in windows(micro_batches, accumulation_steps):
+        optimizer.zero_grad()
+        n = sum(len(y) for _, y in w)
+        from torch.func import functional_call, grad
+        for x, y in w:
+            ws = {k: v.detach() for k, v in model.named_parameters()}
+            gs = grad(lambda v: cross_entropy(functional_call(model, v, (x,)), y, reduction="sum") / n)(ws)
+            for k, p in model.named_parameters():
+                p.grad = gs[k] if p.grad is None else p.grad + gs[k]
+        norms.append(nn.utils.clip_grad_norm_(model.parameters(), max_norm).item())
+        optimizer.step()
+        scheduler.step()
+    return norms
+
+# %% train_epoch_clipped, wrong: memory of the large batch
+# says: activations of about
+def train_epoch_clipped(model, optimizer, scheduler, micro_batches, accumulation_steps, max_norm):
+    norms = []
+    for s in range(0, len(micro_batches), accumulation_steps):
+        x, y = map(torch.cat, zip(*micro_batches[s:s + accumulation_steps]))
+        optimizer.zero_grad()
+        cross_entropy(model(x), y).backward()
+        norms.append(float(nn.utils.clip_grad_norm_(model.parameters(), max_norm)))
+        optimizer.step()
+        scheduler.step()
+    return norms
+
+# %% train_epoch_clipped, wrong: scheduler not after the last
+# says: one is missing
+def train_epoch_clipped(model, optimizer, scheduler, micro_batches, accumulation_steps, max_norm):
+    norms = []
+    ws = list(windows(micro_batches, accumulation_steps))
+    for i, w in enumerate(ws):
+        optimizer.zero_grad()
+        backward(model, w)
+        norms.append(float(nn.utils.clip_grad_norm_(model.parameters(), max_norm)))
+        optimizer.step()
+        if i < len(ws) - 1: scheduler.step()
+    return norms
+
+# %% train_epoch_clipped, wrong: clips each group
+# says: or each group handled alone?
+def train_epoch_clipped(model, optimizer, scheduler, micro_batches, accumulation_steps, max_norm):
+    norms = []
+    for w in windows(micro_batches, accumulation_steps):
+        optimizer.zero_grad()
+        backward(model, w)
+        norms.append(math.sqrt(sum(float(nn.utils.clip_grad_norm_(g["params"], max_norm)) ** 2 for g in optimizer.param_groups)))
+        optimizer.step()
+        scheduler.step()
+    return norms
+
+# %% train_epoch_clipped, wrong: infinity norm
+# says: it is the largest element that is clipped
+def train_epoch_clipped(model, optimizer, scheduler, micro_batches, accumulation_steps, max_norm):
+    norms = []
+    for w in windows(micro_batches, accumulation_steps):
+        optimizer.zero_grad()
+        backward(model, w)
+        norms.append(float(nn.utils.clip_grad_norm_(model.parameters(), max_norm, norm_type=float("inf"))))
+        optimizer.step()
+        scheduler.step()
+    return norms
+
+# %% train_epoch_clipped, wrong: one list for all calls
+# says: what is returned
+NORMS = []
+def train_epoch_clipped(model, optimizer, scheduler, micro_batches, accumulation_steps, max_norm):
+    for w in windows(micro_batches, accumulation_steps):
+        optimizer.zero_grad()
+        backward(model, w)
+        NORMS.append(float(nn.utils.clip_grad_norm_(model.parameters(), max_norm)))
+        optimizer.step()
+        scheduler.step()
+    return NORMS
+
+# %% train_epoch_clipped, wrong: the learning rate set by hand
+# says: it looks like this: never
+def train_epoch_clipped(model, optimizer, scheduler, micro_batches, accumulation_steps, max_norm):
+    norms = []
+    for w in windows(micro_batches, accumulation_steps):
+        optimizer.zero_grad()
+        backward(model, w)
+        norms.append(float(nn.utils.clip_grad_norm_(model.parameters(), max_norm)))
+        optimizer.step()
+        for g in optimizer.param_groups: g["lr"] *= 0.5
+    return norms
+
+# %% train_epoch_clipped, wrong: yields
+# says: it has a `yield`
+def train_epoch_clipped(model, optimizer, scheduler, micro_batches, accumulation_steps, max_norm):
+    for i, w in enumerate(windows(micro_batches, accumulation_steps)):
+        optimizer.zero_grad()
+        backward(model, w)
+        yield float(nn.utils.clip_grad_norm_(model.parameters(), max_norm))
+        optimizer.step()
+        scheduler.step()
+
+# %% train_epoch_clipped, wrong: return in loop
+# says: a return inside?
+def train_epoch_clipped(model, optimizer, scheduler, micro_batches, accumulation_steps, max_norm):
+    norms = []
+    for i, w in enumerate(windows(micro_batches, accumulation_steps)):
+        optimizer.zero_grad()
+        backward(model, w)
+        norms.append(float(nn.utils.clip_grad_norm_(model.parameters(), max_norm)))
+        optimizer.step()
+        scheduler.step()
+        return norms
+
+# %% train_epoch_clipped, wrong: norms with a graph
+# says: hold a graph
+def train_epoch_clipped(model, optimizer, scheduler, micro_batches, accumulation_steps, max_norm):
+    norms = []
+    for w in windows(micro_batches, accumulation_steps):
+        optimizer.zero_grad()
+        loss = backward(model, w)
+        norms.append(nn.utils.clip_grad_norm_(model.parameters(), max_norm) + 0 * next(model.parameters()).sum())
+        optimizer.step()
+        scheduler.step()
+    return norms
+
+# %% train_epoch_clipped, wrong: clips the sum, then divides
+# says: before they are divided by the window
+def train_epoch_clipped(model, optimizer, scheduler, micro_batches, accumulation_steps, max_norm):
+    norms = []
+    for w in windows(micro_batches, accumulation_steps):
+        optimizer.zero_grad()
+        n = sum(len(y) for _, y in w)
+        for x, y in w:
+            cross_entropy(model(x), y, reduction='sum').backward()
+        norms.append(nn.utils.clip_grad_norm_(model.parameters(), max_norm).item())
+        for p in model.parameters(): p.grad /= n
+        optimizer.step()
+        scheduler.step()
+    return norms
+
+# %% train_epoch_clipped, wrong: scheduler reset each epoch
+# says: the scheduler's calls, two epochs
+def train_epoch_clipped(model, optimizer, scheduler, micro_batches, accumulation_steps, max_norm):
+    norms = []
+    scheduler.last_epoch = 0
+    for w in windows(micro_batches, accumulation_steps):
+        optimizer.zero_grad()
+        backward(model, w)
+        norms.append(nn.utils.clip_grad_norm_(model.parameters(), max_norm).item())
+        optimizer.step()
+        scheduler.step()
+    return norms
+
+# %% train_epoch_clipped, wrong: scheduler.step(i)
+# says: the learning rates
+def train_epoch_clipped(model, optimizer, scheduler, micro_batches, accumulation_steps, max_norm):
+    norms = []
+    i = 0
+    for w in windows(micro_batches, accumulation_steps):
+        optimizer.zero_grad()
+        backward(model, w)
+        norms.append(nn.utils.clip_grad_norm_(model.parameters(), max_norm).item())
+        optimizer.step()
+        i += 1
+        scheduler.step(i)
+    return norms
+
 # %% noise_scale, right: the helper
 def noise_scale(small_gradients, large_gradients, small_batch, large_batch):
     noise = NoiseScale(small_batch, large_batch)
@@ -953,3 +1609,81 @@ def noise_scale(small_gradients, large_gradients, small_batch, large_batch):
     small, large = small_gradients.square().sum(1).mean(), large_gradients.square().sum(1).mean()
     return (small - large) / (1 / 2 - 1 / 10) / ((10 * large - 2 * small) / 8)
 
+# %% noise_scale, right: numpy
+def noise_scale(small_gradients, large_gradients, small_batch, large_batch):
+    import numpy as np
+    s = np.mean(np.sum(small_gradients.numpy() ** 2, axis=1))
+    l = np.mean(np.sum(large_gradients.numpy() ** 2, axis=1))
+    return (s - l) / (1 / small_batch - 1 / large_batch) / ((large_batch * l - small_batch * s) / (large_batch - small_batch))
+
+# %% noise_scale, right: lists
+def noise_scale(small_gradients, large_gradients, small_batch, large_batch):
+    mean = lambda rows: sum(sum(v * v for v in row) for row in rows.tolist()) / len(rows)
+    s, l = mean(small_gradients), mean(large_gradients)
+    g2 = (large_batch * l - small_batch * s) / (large_batch - small_batch)
+    return (s - l) / (1 / small_batch - 1 / large_batch) / g2
+
+# %% noise_scale, right: sum instead of mean over rows
+def noise_scale(small_gradients, large_gradients, small_batch, large_batch):
+    b, B = small_batch, large_batch
+    s = small_gradients.square().sum()
+    l = large_gradients.square().sum()
+    return ((s - l) / (1 / b - 1 / B) / ((B * l - b * s) / (B - b))).item()
+
+# %% noise_scale, wrong: squares in place
+# says: small_gradients was changed
+def noise_scale(small_gradients, large_gradients, small_batch, large_batch):
+    s = small_gradients.square_().sum(1).mean()
+    l = large_gradients.square_().sum(1).mean()
+    return ((s - l) / (1 / small_batch - 1 / large_batch) / ((large_batch * l - small_batch * s) / (large_batch - small_batch))).item()
+
+# %% noise_scale, wrong: clamp
+# says: a negative estimate is set to 0
+def noise_scale(small_gradients, large_gradients, small_batch, large_batch):
+    s = small_gradients.square().sum(1).mean()
+    l = large_gradients.square().sum(1).mean()
+    return max(0.0, ((s - l) / (1 / small_batch - 1 / large_batch) / ((large_batch * l - small_batch * s) / (large_batch - small_batch))).item())
+
+# %% noise_scale, wrong: both estimates
+# says: these are both estimates
+def noise_scale(small_gradients, large_gradients, small_batch, large_batch):
+    s = small_gradients.square().sum(1).mean()
+    l = large_gradients.square().sum(1).mean()
+    return (s - l) / (1 / small_batch - 1 / large_batch), (large_batch * l - small_batch * s) / (large_batch - small_batch)
+
+# %% noise_scale, wrong: median
+# says: medians are used
+def noise_scale(small_gradients, large_gradients, small_batch, large_batch):
+    s = small_gradients.square().sum(1).median()
+    l = large_gradients.square().sum(1).median()
+    return ((s - l) / (1 / small_batch - 1 / large_batch) / ((large_batch * l - small_batch * s) / (large_batch - small_batch))).item()
+
+# %% noise_scale, wrong: sum of squares of sums
+# says: added before they are squared
+def noise_scale(small_gradients, large_gradients, small_batch, large_batch):
+    s = small_gradients.sum(1).square().mean()
+    l = large_gradients.sum(1).square().mean()
+    return ((s - l) / (1 / small_batch - 1 / large_batch) / ((large_batch * l - small_batch * s) / (large_batch - small_batch))).item()
+
+# %% noise_scale, wrong: shape 1
+# says: expected one number
+def noise_scale(small_gradients, large_gradients, small_batch, large_batch):
+    s = small_gradients.square().sum(1, keepdim=True).mean(0)
+    l = large_gradients.square().sum(1, keepdim=True).mean(0)
+    return (s - l) / (1 / small_batch - 1 / large_batch) / ((large_batch * l - small_batch * s) / (large_batch - small_batch))
+
+# %% noise_scale, wrong: squeeze
+# says: Error
+def noise_scale(small_gradients, large_gradients, small_batch, large_batch):
+    b, B = small_batch, large_batch
+    s = small_gradients.squeeze().square().sum(1).mean()
+    l = large_gradients.square().sum(1).mean()
+    return ((s - l) / (1 / b - 1 / B) / ((B * l - b * s) / (B - b))).item()
+
+# %% noise_scale, wrong: the small size of the visible test
+# says: from 40 gradients
+def noise_scale(small_gradients, large_gradients, small_batch, large_batch):
+    b, B = 2, large_batch
+    s = small_gradients.square().sum(1).mean()
+    l = large_gradients.square().sum(1).mean()
+    return ((s - l) / (1 / b - 1 / B) / ((B * l - b * s) / (B - b))).item()

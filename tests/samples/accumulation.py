@@ -39,6 +39,16 @@ def _arguments(draw):
     return case.model, optimizer, Steps(optimizer), [case.batches(sizes, draw.randint(0, 99)) for _ in range(2)]
 
 
+def _as_floats(outcome):
+    """`outcome` with floats for tensors of one number: the text allows both."""
+
+    def number(value):
+        return value.item() if isinstance(value, torch.Tensor) and value.shape == () else value
+
+    returned = outcome["returned"]
+    return outcome | {"returned": [*map(number, returned)] if isinstance(returned, list) else number(returned)}
+
+
 def _seen(outcomes, steps):
     """Without .grad as it is left in the end, of which the text says nothing."""
     kept = [{key: value for key, value in each.items() if key[0] != "gradients"} for each in outcomes]
@@ -53,19 +63,15 @@ def train_epoch(answer, draw):
 def train_epoch_clipped(answer, draw):
     model, optimizer, steps, epochs = _arguments(draw)
     scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 1, gamma=0.5)
-    return _seen(
-        [
-            after(
-                answer, model, optimizer, scheduler, epoch, draw.randint(1, 5), draw.choice([0.1, 0.5, 2.0, torch.inf])
-            )
-            for epoch in epochs
-        ],
-        steps,
-    )
+    outcomes = []
+    for epoch in epochs:
+        several, limit = draw.randint(1, 5), draw.choice([0.1, 0.5, 2.0, torch.inf])
+        outcomes.append(_as_floats(after(answer, model, optimizer, scheduler, epoch, several, limit)))
+    return _seen(outcomes, steps)
 
 
 def noise_scale(answer, draw):
     count, parameters, small = draw.randint(1, 9), draw.randint(1, 6), draw.randint(1, 9)
     large, draws = small + draw.randint(1, 9), torch.Generator().manual_seed(draw.randint(0, 999))
     rows = (3 + torch.randn(count, parameters, generator=draws, dtype=torch.float64) for _ in range(2))
-    return after(answer, *rows, small, large)
+    return _as_floats(after(answer, *rows, small, large))
