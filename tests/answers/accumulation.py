@@ -429,6 +429,31 @@ def windows_of(loader, accumulation_steps):
     while window := list(itertools.islice(it, accumulation_steps)):
         yield copy.deepcopy(window)
 
+# %% windows_of, wrong: in-test for duplicates
+# says: do not come out as they went in
+def windows_of(loader, accumulation_steps):
+    w = []
+    for m in loader:
+        if m not in w:
+            w.append(m)
+        if len(w) == accumulation_steps:
+            yield w
+            w = []
+    if w:
+        yield w
+
+# %% windows_of, wrong: assumes pairs
+# says: of micro-batches of any type
+def windows_of(loader, accumulation_steps):
+    w = []
+    for inputs, targets in loader:
+        w.append((inputs, targets))
+        if len(w) == accumulation_steps:
+            yield w
+            w = []
+    if w:
+        yield w
+
 # %% train_epoch, right: a list of windows first, and each micro-batch's share
 def train_epoch(model, optimizer, micro_batches, accumulation_steps):
     K = accumulation_steps
@@ -968,6 +993,45 @@ def train_epoch(model, optimizer, micro_batches, accumulation_steps):
         for x, y in w:
             (cross_entropy(model(x), y, reduction="sum") / n).backward()
         optimizer.step()
+
+# %% train_epoch, wrong: loss accumulated in a variable, backward each time
+# says: is backward() called on a sum with losses that had their backward() before?
+def train_epoch(model, optimizer, micro_batches, accumulation_steps):
+    for s in range(0, len(micro_batches), accumulation_steps):
+        w = micro_batches[s:s + accumulation_steps]
+        n = sum(len(y) for _, y in w)
+        optimizer.zero_grad()
+        loss = 0
+        for x, y in w:
+            loss = loss + cross_entropy(model(x), y, reduction="sum") / n
+            loss.backward()
+        optimizer.step()
+
+# %% train_epoch, wrong: n not reset
+# says: the weights of an update add up to between
+def train_epoch(model, optimizer, micro_batches, accumulation_steps):
+    n = 0
+    optimizer.zero_grad()
+    for i, (x, y) in enumerate(micro_batches):
+        cross_entropy(model(x), y, reduction="sum").backward()
+        n += len(y)
+        if (i + 1) % accumulation_steps == 0 or i + 1 == len(micro_batches):
+            for p in model.parameters():
+                p.grad /= n
+            optimizer.step()
+            optimizer.zero_grad()
+
+# %% train_epoch, right: recursion
+def train_epoch(model, optimizer, micro_batches, accumulation_steps):
+    if len(micro_batches) == 0:
+        return
+    w, rest = micro_batches[:accumulation_steps], micro_batches[accumulation_steps:]
+    n = sum(map(lambda b: b[1].numel(), w))
+    model.zero_grad(set_to_none=True)
+    for x, y in w:
+        torch.autograd.backward(cross_entropy(model(x), y) * (y.numel() / n))
+    optimizer.step()
+    train_epoch(model, optimizer, rest, accumulation_steps)
 
 # %% train_epoch_clipped, right: modulo, sums divided afterwards, clipped by hand
 def train_epoch_clipped(model, optimizer, scheduler, micro_batches, accumulation_steps, max_norm):
@@ -1512,6 +1576,21 @@ def train_epoch_clipped(model, optimizer, scheduler, micro_batches, accumulation
         scheduler.step(i)
     return norms
 
+# %% train_epoch_clipped, wrong: parameter clipping instead of gradient
+# says: only step() may change them
+def train_epoch_clipped(model, optimizer, scheduler, micro_batches, accumulation_steps, max_norm):
+    norms = []
+    for w in windows(micro_batches, accumulation_steps):
+        optimizer.zero_grad()
+        backward(model, w)
+        norms.append(torch.cat([p.grad.flatten() for p in model.parameters()]).norm().item())
+        optimizer.step()
+        with torch.no_grad():
+            for p in model.parameters():
+                if p.norm() > max_norm: p *= max_norm / p.norm()
+        scheduler.step()
+    return norms
+
 # %% noise_scale, right: the helper
 def noise_scale(small_gradients, large_gradients, small_batch, large_batch):
     noise = NoiseScale(small_batch, large_batch)
@@ -1687,3 +1766,9 @@ def noise_scale(small_gradients, large_gradients, small_batch, large_batch):
     s = small_gradients.square().sum(1).mean()
     l = large_gradients.square().sum(1).mean()
     return ((s - l) / (1 / b - 1 / B) / ((B * l - b * s) / (B - b))).item()
+
+# %% noise_scale, right: variance form
+def noise_scale(small_gradients, large_gradients, small_batch, large_batch):
+    s, l = (float((g * g).sum() / g.shape[0]) for g in (small_gradients, large_gradients))
+    trace = (s - l) * small_batch * large_batch / (large_batch - small_batch)
+    return trace / (l - trace / large_batch)
