@@ -760,7 +760,7 @@ fault_6 = "schedule too fast"
 
 # %% loop_6, right: notes the rate after the step, before the scheduler's
 def loop_6(model, optimizer, scheduler, micro_batches, K):
-    rates = ()
+    rates = []
     optimizer.zero_grad()
     n = 0
     for inputs, targets in micro_batches:
@@ -768,7 +768,7 @@ def loop_6(model, optimizer, scheduler, micro_batches, K):
         n += 1
         if n == K:
             optimizer.step()
-            rates += tuple(scheduler.get_last_lr())
+            rates += scheduler.get_last_lr()
             scheduler.step()
             optimizer.zero_grad()
             n = 0
@@ -855,7 +855,7 @@ def loop_6(model, optimizer, scheduler, micro_batches, K):
 fault_6 = "schedule too fast"
 
 # %% loop_6, wrong: hard-codes the rates
-# says: the learning rates that five updates use
+# says: the schedule starts anew in each epoch
 def loop_6(model, optimizer, scheduler, micro_batches, K):
     rates = []
     for i, window in enumerate(windows(micro_batches, K)):
@@ -1012,7 +1012,7 @@ def loop_7(model, optimizer, micro_batches, K, validation):
 fault_7 = "mode not restored"
 
 # %% loop_7, wrong: takes no_grad for the switch
-# says: 3 evaluations without a graph were expected, and there are 0
+# says: evaluated with a graph
 def loop_7(model, optimizer, micro_batches, K, validation):
     validation_losses = []
     for window in windows(micro_batches, K):
@@ -1029,7 +1029,7 @@ def loop_7(model, optimizer, micro_batches, K, validation):
 fault_7 = "mode not restored"
 
 # %% loop_7, wrong: evaluates at the end only
-# says: 3 evaluations without a graph were expected, and there are 1
+# says: expected a list of 3
 def loop_7(model, optimizer, micro_batches, K, validation):
     model.train()
     for window in windows(micro_batches, K):
@@ -1066,7 +1066,7 @@ def loop_7(model, optimizer, micro_batches, K, validation):
 fault_7 = "mode not restored"
 
 # %% loop_7, wrong: tensors
-# says: not floats
+# says: is a tensor: a float is asked for
 def loop_7(model, optimizer, micro_batches, K, validation):
     losses = []
     for window in windows(micro_batches, K):
@@ -1178,7 +1178,7 @@ def loop_8(model, optimizer, micro_batches, K):
 fault_8 = "log divided twice"
 
 # %% loop_8, wrong: what backward was called on
-# says: the last micro-batch's loss, divided by K
+# says: the last micro-batch's loss, divided by the window's length
 def loop_8(model, optimizer, micro_batches, K):
     log = []
     for window in windows(micro_batches, K):
@@ -1210,7 +1210,7 @@ def loop_8(model, optimizer, micro_batches, K):
 fault_8 = "log divided twice"
 
 # %% loop_8, wrong: takes the division out of the gradient
-# says: the gradient is K times too large
+# says: the losses are not divided
 def loop_8(model, optimizer, micro_batches, K):
     log = []
     for window in windows(micro_batches, K):
@@ -1258,7 +1258,7 @@ def loop_8(model, optimizer, micro_batches, K):
 fault_8 = "log divided twice"
 
 # %% loop_8, wrong: hard-codes K
-# says: the log of three updates
+# says: the log of an epoch of three updates
 def loop_8(model, optimizer, micro_batches, K):
     log = []
     for window in windows(micro_batches, K):
@@ -1275,7 +1275,7 @@ def loop_8(model, optimizer, micro_batches, K):
 fault_8 = "log divided twice"
 
 # %% loop_8, wrong: tensors
-# says: does not hold floats
+# says: is a tensor: a float is asked for
 def loop_8(model, optimizer, micro_batches, K):
     log = []
     for window in windows(micro_batches, K):
@@ -1559,7 +1559,7 @@ def loop_10(model, micro_batches, K, epochs, lr):
 fault_10 = "optimizer recreated"
 
 # %% loop_10, wrong: hard-codes the learning rate
-# says: five epochs
+# says: lr is not used, but 0.01
 def loop_10(model, micro_batches, K, epochs, lr):
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
     for _ in range(epochs):
