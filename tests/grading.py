@@ -1,6 +1,7 @@
 """Answers to exercises, and what the test cells of an assignment say of them, without a kernel: the same cells, run."""
 
 import contextlib
+import functools
 import io
 import re
 import warnings
@@ -43,6 +44,7 @@ def answers(assignment: str) -> list[Answer]:
     ]
 
 
+@functools.cache
 def read(assignment: str, folder: str) -> list[nbformat.NotebookNode]:
     return nbformat.read(ASSIGNMENTS / folder / assignment / f"{assignment}.ipynb", as_version=4).cells
 
