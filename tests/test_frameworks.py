@@ -39,7 +39,8 @@ SENTENCES = {
     "accelerate remedy": "Right in both epochs. With several processes `samples` is the number in all of them",
     "accelerate state": "They share their state, so the last one made sets it for both.",
     "accelerate flag": "while it is False, `step` of every prepared optimizer has no effect.",
-    "accelerate unprepared": "Accelerate cannot see the end of the epoch: the gradients of the short last window stay in `.grad`",
+    "accelerate unprepared": "Accelerate cannot see the end of the epoch: the gradients of the short last window stay "
+    "in `.grad`",
     "lightning divides": "The same weights and faults as with Accelerate.",
     "lightning clips": "Lightning clips once per update, without code of yours.",
     "lightning schedule": 'The schedule is right with `"interval": "step"` and the default frequency of 1.',
@@ -49,7 +50,8 @@ SENTENCES = {
     "trainer attribute": "If the model has an attribute `accepts_loss_kwargs`, that decides.",
     "trainer promise": "If there is a `**kwargs`, the Trainer assumes that the model divides by the count.",
     "trainer mean of means": "Without `**kwargs` it is the mean of means.",
-    "trainer own loss": "The model accepts the count, so the Trainer assumes that the loss was divided by it, and does not divide.",
+    "trainer own loss": "The model accepts the count, so the Trainer assumes that the loss was divided by it, and "
+    "does not divide.",
     "trainer says so": "`loss_is_scaled_for_ga = False` makes the Trainer divide by the window's length",
     "trainer clips": "Clipping and the schedule run once per update.",
     "two processes": "All three wait for the end of the window. But Accelerate's schedule makes four steps",
