@@ -878,7 +878,7 @@ def train_within(model, images, labels, bytes_allowed, updates_allowed):
     for i in range(4):
         model[i][1] = nn.GroupNorm(4, model[i][1].num_features)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.005)
-    for window in itertools.islice(windows(batches(Split(images, labels), 1), 48), updates_allowed):
+    for window in itertools.islice(windows(batches(Split(images, labels), 2), 24), updates_allowed):
         optimizer.zero_grad()
         backward(model, window)
         optimizer.step()
@@ -892,7 +892,7 @@ def train_within(model, images, labels, bytes_allowed, updates_allowed):
         model[i][1] = nn.GroupNorm(4, model[i][1].num_features)
     data, _ = load_mnist()
     optimizer = torch.optim.Adam(model.parameters(), lr=0.005)
-    for window in itertools.islice(windows(batches(data, 1), 48), updates_allowed):
+    for window in itertools.islice(windows(batches(data, 2), 24), updates_allowed):
         optimizer.zero_grad()
         backward(model, window)
         optimizer.step()
@@ -903,7 +903,7 @@ def train_within(model, images, labels, bytes_allowed, updates_allowed):
     for i in range(4):
         model[i][1] = nn.GroupNorm(4, model[i][1].num_features)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.005)
-    for u, window in enumerate(windows(batches(Split(images, labels), 1), 48)):
+    for u, window in enumerate(windows(batches(Split(images, labels), 2), 24)):
         optimizer.zero_grad()
         backward(model, window)
         optimizer.step()
@@ -917,7 +917,7 @@ def train_within(model, images, labels, bytes_allowed, updates_allowed):
     for i in range(4):
         model[i][1] = nn.GroupNorm(4, model[i][1].num_features)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.005)
-    for window in itertools.islice(windows(batches(Split(images, labels), 1), 48), updates_allowed):
+    for window in itertools.islice(windows(batches(Split(images, labels), 2), 24), updates_allowed):
         optimizer.zero_grad()
         backward(model, window)
         optimizer.step()
