@@ -40,6 +40,33 @@ def loop_1(model, optimizer, micro_batches, K):
 
 fault_1 = "cleared too often"
 
+# %% loop_1, right: step(closure)
+def loop_1(model, optimizer, micro_batches, K):
+    for window in windows(micro_batches, K):
+        def closure():
+            optimizer.zero_grad()
+            total = 0.0
+            for x, y in window:
+                loss = cross_entropy(model(x), y) / len(window)
+                loss.backward()
+                total += loss.item()
+            return total
+        optimizer.step(closure)
+
+fault_1 = "cleared too often"
+
+# %% loop_1, right: torch.func
+def loop_1(model, optimizer, micro_batches, K):
+    def f(ps, x, y):
+        return cross_entropy(torch.func.functional_call(model, ps, (x,)), y)
+    for window in windows(micro_batches, K):
+        grads = [torch.func.grad(f)({n: p.detach() for n, p in model.named_parameters()}, x, y) for x, y in window]
+        for n, p in model.named_parameters():
+            p.grad = sum(g[n] for g in grads) / len(window)
+        optimizer.step()
+
+fault_1 = "cleared too often"
+
 # %% loop_1, wrong: handed back as it was
 # says: just as broken_1 does
 def loop_1(model, optimizer, micro_batches, K):
@@ -160,6 +187,109 @@ def loop_1(model, optimizer, micro_batches, K):
 
 raise NotImplementedError
 
+# %% loop_1, wrong: keeps SGD of its own
+# says: Is it the optimizer that was handed over?
+def loop_1(model, optimizer, micro_batches, K):
+    opt = torch.optim.SGD(model.parameters(), lr=optimizer.param_groups[0]["lr"])
+    for window in windows(micro_batches, K):
+        opt.zero_grad()
+        for inputs, targets in window:
+            (cross_entropy(model(inputs), targets) / len(window)).backward()
+        opt.step()
+
+fault_1 = "cleared too often"
+
+# %% loop_1, wrong: steps by hand
+# says: 0 calls of step()
+def loop_1(model, optimizer, micro_batches, K):
+    lr = optimizer.param_groups[0]["lr"]
+    for window in windows(micro_batches, K):
+        model.zero_grad()
+        for inputs, targets in window:
+            (cross_entropy(model(inputs), targets) / len(window)).backward()
+        with torch.no_grad():
+            for p in model.parameters():
+                p -= lr * p.grad
+
+fault_1 = "cleared too often"
+
+# %% loop_1, wrong: pops the micro-batches
+# says: the length of micro_batches was changed
+def loop_1(model, optimizer, micro_batches, K):
+    while micro_batches:
+        window = [micro_batches.pop(0) for _ in range(min(K, len(micro_batches)))]
+        optimizer.zero_grad()
+        for inputs, targets in window:
+            (cross_entropy(model(inputs), targets) / len(window)).backward()
+        optimizer.step()
+
+fault_1 = "cleared too often"
+
+# %% loop_1, wrong: one more step at the end
+# says: 8 calls of step() in two epochs, expected 6
+def loop_1(model, optimizer, micro_batches, K):
+    for window in windows(micro_batches, K):
+        optimizer.zero_grad()
+        for inputs, targets in window:
+            (cross_entropy(model(inputs), targets) / len(window)).backward()
+        optimizer.step()
+    optimizer.zero_grad(set_to_none=False)
+    optimizer.step()
+
+fault_1 = "cleared too often"
+
+# %% loop_1, wrong: the notebook's batches
+# says: uses 'batches' of the notebook
+def loop_1(model, optimizer, micro_batches, K):
+    for window in windows(batches, K):
+        optimizer.zero_grad()
+        for inputs, targets in window:
+            (cross_entropy(model(inputs), targets) / len(window)).backward()
+        optimizer.step()
+
+fault_1 = "cleared too often"
+
+# %% loop_1, wrong: divides the learning rate
+# says: it is 3 times what it should be
+def loop_1(model, optimizer, micro_batches, K):
+    lrs = [g["lr"] for g in optimizer.param_groups]
+    for window in windows(micro_batches, K):
+        optimizer.zero_grad()
+        for inputs, targets in window:
+            cross_entropy(model(inputs), targets).backward()
+        for g, lr in zip(optimizer.param_groups, lrs):
+            g["lr"] = lr / len(window)
+        optimizer.step()
+        for g, lr in zip(optimizer.param_groups, lrs):
+            g["lr"] = lr
+
+fault_1 = "cleared too often"
+
+# %% loop_1, wrong: trains in evaluation mode
+# says: trained on in evaluation mode
+def loop_1(model, optimizer, micro_batches, K):
+    model.eval()
+    for window in windows(micro_batches, K):
+        optimizer.zero_grad()
+        for inputs, targets in window:
+            (cross_entropy(model(inputs), targets) / len(window)).backward()
+        optimizer.step()
+    model.train()
+
+fault_1 = "cleared too often"
+
+# %% loop_1, wrong: clears the optimizer's state with each window
+# says: Is the optimizer's state lost
+def loop_1(model, optimizer, micro_batches, K):
+    for window in windows(micro_batches, K):
+        optimizer.zero_grad()
+        optimizer.state.clear()
+        for inputs, targets in window:
+            (cross_entropy(model(inputs), targets) / len(window)).backward()
+        optimizer.step()
+
+fault_1 = "cleared too often"
+
 # %% loop_2, right: windows
 def loop_2(model, optimizer, micro_batches, K):
     for window in windows(micro_batches, K):
@@ -195,6 +325,22 @@ def loop_2(model, optimizer, micro_batches, K):
         if (i + 1) % K == 0 or i + 1 == n:
             optimizer.step()
             optimizer.zero_grad()
+
+fault_2 = "always divided by K"
+
+# %% loop_2, right: divided in a hook of the optimizer
+def loop_2(model, optimizer, micro_batches, K):
+    size = [0]
+    def scale(opt, args, kwargs):
+        for g in opt.param_groups:
+            for p in g["params"]:
+                p.grad.div_(size[0])
+    handle = optimizer.register_step_pre_hook(scale)
+    for w in windows(micro_batches, K):
+        size[0] = len(w)
+        for x, y in w: cross_entropy(model(x), y).backward()
+        optimizer.step(); optimizer.zero_grad()
+    handle.remove()
 
 fault_2 = "always divided by K"
 
@@ -308,6 +454,51 @@ def loop_2(model, optimizer, micro_batches, K):
 
 fault_2 = "tail dropped"
 
+# %% loop_2, wrong: a larger learning rate for the last window
+# says: it is 0.5 times what it should be
+def loop_2(model, optimizer, micro_batches, K):
+    n = len(micro_batches)
+    rest = n % K
+    for i, (inputs, targets) in enumerate(micro_batches):
+        (cross_entropy(model(inputs), targets) / K).backward()
+        if (i + 1) % K == 0:
+            optimizer.step(); optimizer.zero_grad()
+    if rest:
+        for g in optimizer.param_groups: g["lr"] *= K / rest
+        optimizer.step(); optimizer.zero_grad()
+        for g in optimizer.param_groups: g["lr"] /= K / rest
+
+fault_2 = "always divided by K"
+
+# %% loop_2, wrong: adds the rest to the last full window
+# says: an update has 6 micro-batches, not 4
+def loop_2(model, optimizer, micro_batches, K):
+    n = len(micro_batches)
+    groups = list(windows(micro_batches, K))
+    if len(groups) > 1 and len(groups[-1]) < K:
+        groups[-2:] = [groups[-2] + groups[-1]]
+    for window in groups:
+        optimizer.zero_grad()
+        for inputs, targets in window:
+            (cross_entropy(model(inputs), targets) / len(window)).backward()
+        optimizer.step()
+
+fault_2 = "always divided by K"
+
+# %% loop_2, wrong: windows of one length
+# says: the windows have 3 micro-batches, not 4
+def loop_2(model, optimizer, micro_batches, K):
+    n = len(micro_batches)
+    number = math.ceil(n / K)
+    size = math.ceil(n / number)
+    for window in windows(micro_batches, size):
+        optimizer.zero_grad()
+        for inputs, targets in window:
+            (cross_entropy(model(inputs), targets) / len(window)).backward()
+        optimizer.step()
+
+fault_2 = "always divided by K"
+
 # %% loop_3, right: windows
 def loop_3(model, optimizer, micro_batches, K):
     for window in windows(micro_batches, K):
@@ -344,6 +535,19 @@ def loop_3(model, optimizer, micro_batches, K):
             optimizer.step()
             model.zero_grad()
             n = 0
+
+fault_3 = "tail carried over"
+
+# %% loop_3, right: a call for the rest
+def loop_3(model, optimizer, micro_batches, K):
+    if not micro_batches:
+        return
+    now, later = micro_batches[:K], micro_batches[K:]
+    for x, y in now:
+        (cross_entropy(model(x), y) / len(now)).backward()
+    optimizer.step()
+    optimizer.zero_grad()
+    loop_3(model, optimizer, later, K)
 
 fault_3 = "tail carried over"
 
@@ -436,6 +640,45 @@ def loop_3(model, optimizer, micro_batches, K):
 
 fault_3 = "tail dropped"
 
+# %% loop_3, wrong: one more step at the end of each epoch
+# says: 6 calls of step() in two epochs, expected 4
+def loop_3(model, optimizer, micro_batches, K):
+    for window in windows(micro_batches, K):
+        for inputs, targets in window:
+            (cross_entropy(model(inputs), targets) / len(window)).backward()
+        if len(window) == K:
+            optimizer.step()
+            optimizer.zero_grad()
+    optimizer.step()
+    optimizer.zero_grad()
+
+fault_3 = "tail carried over"
+
+# %% loop_3, wrong: no step for a single micro-batch
+# says: just as broken_3 does, 7 micro-batches, K = 2
+def loop_3(model, optimizer, micro_batches, K):
+    for window in windows(micro_batches, K):
+        for inputs, targets in window:
+            (cross_entropy(model(inputs), targets) / len(window)).backward()
+        if len(window) == K or len(window) > 1:
+            optimizer.step()
+            optimizer.zero_grad()
+
+fault_3 = "tail carried over"
+
+# %% loop_3, wrong: divides twice
+# says: divided twice
+def loop_3(model, optimizer, micro_batches, K):
+    for window in windows(micro_batches, K):
+        for inputs, targets in window:
+            (cross_entropy(model(inputs), targets) / len(window)).backward()
+        for p in model.parameters():
+            p.grad /= len(window)
+        optimizer.step()
+        optimizer.zero_grad()
+
+fault_3 = "tail carried over"
+
 # %% loop_4, right: the course's backward
 from course_utils.accumulation import backward
 
@@ -471,6 +714,19 @@ def loop_4(model, optimizer, micro_batches, K):
         with torch.no_grad():
             for p in model.parameters():
                 p.grad /= tokens
+        optimizer.step()
+
+fault_4 = "mean of means"
+
+# %% loop_4, right: autograd.grad
+def loop_4(model, optimizer, micro_batches, K):
+    ps = list(model.parameters())
+    for part in windows(micro_batches, K):
+        counts = [(y != -100).sum().item() for _, y in part]
+        for p in ps: p.grad = torch.zeros_like(p)
+        for (x, y), c in zip(part, counts):
+            for p, g in zip(ps, torch.autograd.grad(cross_entropy(model(x), y), ps)):
+                p.grad += g * c / sum(counts)
         optimizer.step()
 
 fault_4 = "mean of means"
@@ -597,6 +853,44 @@ def loop_4(model, optimizer, micro_batches, K):
 
 fault_4 = "padding counted"
 
+# %% loop_4, wrong: targets > 0
+# says: tokens of class 0 are not counted
+def loop_4(model, optimizer, micro_batches, K):
+    for window in windows(micro_batches, K):
+        optimizer.zero_grad()
+        n = sum((y > 0).sum() for _, y in window)
+        for x, y in window:
+            (cross_entropy(model(x), y, reduction="sum") / n).backward()
+        optimizer.step()
+
+fault_4 = "mean of means"
+
+# %% loop_4, wrong: writes into the targets
+# says: micro_batches[1][1] was changed
+def loop_4(model, optimizer, micro_batches, K):
+    for window in windows(micro_batches, K):
+        optimizer.zero_grad()
+        n = sum((y != -100).sum() for _, y in window)
+        for x, y in window:
+            y[y == -100] = 0
+            (cross_entropy(model(x), y, reduction="sum") / n).backward()
+        optimizer.step()
+
+fault_4 = "mean of means"
+
+# %% loop_4, wrong: the tokens of the last micro-batch
+# says: the weights of an update add up to
+def loop_4(model, optimizer, micro_batches, K):
+    for window in windows(micro_batches, K):
+        optimizer.zero_grad()
+        for x, y in window:
+            n = (y != -100).sum()
+            cross_entropy(model(x), y, reduction="sum").backward()
+        for p in model.parameters(): p.grad /= n
+        optimizer.step()
+
+fault_4 = "mean of means"
+
 # %% loop_5, right: samples, and clipping by hand
 from course_utils.accumulation import backward
 
@@ -622,6 +916,32 @@ def loop_5(model, optimizer, micro_batches, K, max_norm):
             torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm=max_norm)
             optimizer.step()
             optimizer.zero_grad()
+
+fault_5 = "clipped too often"
+
+# %% loop_5, right: autograd.grad, get_total_norm
+def loop_5(model, optimizer, micro_batches, K, max_norm):
+    ps = list(model.parameters())
+    for window in windows(micro_batches, K):
+        acc = [torch.zeros_like(p) for p in ps]
+        for x, y in window:
+            for a, g in zip(acc, torch.autograd.grad(cross_entropy(model(x), y), ps)):
+                a.add_(g, alpha=1 / len(window))
+        for p, a in zip(ps, acc): p.grad = a
+        nn.utils.clip_grads_with_norm_(ps, max_norm, nn.utils.get_total_norm(acc))
+        optimizer.step()
+
+fault_5 = "clipped too often"
+
+# %% loop_5, right: clips in a closure
+def loop_5(model, optimizer, micro_batches, K, max_norm):
+    def closure(window):
+        optimizer.zero_grad()
+        for x, y in window:
+            (cross_entropy(model(x), y) / len(window)).backward()
+        torch.nn.utils.clip_grad_norm_([p for g in optimizer.param_groups for p in g["params"]], max_norm)
+    for window in windows(micro_batches, K):
+        optimizer.step(lambda: closure(window))
 
 fault_5 = "clipped too often"
 
@@ -744,6 +1064,57 @@ def loop_5(model, optimizer, micro_batches, K, max_norm):
 
 fault_5 = "clipped too late"
 
+# %% loop_5, wrong: each parameter by itself
+# says: each parameter is clipped by itself
+def loop_5(model, optimizer, micro_batches, K, max_norm):
+    for window in windows(micro_batches, K):
+        optimizer.zero_grad()
+        for x, y in window:
+            (cross_entropy(model(x), y) / len(window)).backward()
+        for p in model.parameters():
+            nn.utils.clip_grad_norm_(p, max_norm)
+        optimizer.step()
+
+fault_5 = "clipped too often"
+
+# %% loop_5, wrong: the infinity norm
+# says: the largest value is taken for the norm
+def loop_5(model, optimizer, micro_batches, K, max_norm):
+    for window in windows(micro_batches, K):
+        optimizer.zero_grad()
+        for x, y in window:
+            (cross_entropy(model(x), y) / len(window)).backward()
+        nn.utils.clip_grad_norm_(model.parameters(), max_norm, norm_type=float("inf"))
+        optimizer.step()
+
+fault_5 = "clipped too often"
+
+# %% loop_5, wrong: always normalizes
+# says: a norm below max_norm is made longer
+def loop_5(model, optimizer, micro_batches, K, max_norm):
+    for window in windows(micro_batches, K):
+        optimizer.zero_grad()
+        for x, y in window:
+            (cross_entropy(model(x), y) / len(window)).backward()
+        n = torch.cat([p.grad.flatten() for p in model.parameters()]).norm()
+        for p in model.parameters(): p.grad *= max_norm / n
+        optimizer.step()
+
+fault_5 = "clipped too often"
+
+# %% loop_5, wrong: divides after clipping
+# says: gradients are divided after they are clipped
+def loop_5(model, optimizer, micro_batches, K, max_norm):
+    for window in windows(micro_batches, K):
+        optimizer.zero_grad()
+        for x, y in window:
+            cross_entropy(model(x), y).backward()
+        nn.utils.clip_grad_norm_(model.parameters(), max_norm)
+        for p in model.parameters(): p.grad /= len(window)
+        optimizer.step()
+
+fault_5 = "clipped too often"
+
 # %% loop_6, right: windows
 def loop_6(model, optimizer, scheduler, micro_batches, K):
     rates = []
@@ -773,6 +1144,19 @@ def loop_6(model, optimizer, scheduler, micro_batches, K):
             optimizer.zero_grad()
             n = 0
     return rates
+
+fault_6 = "schedule too fast"
+
+# %% loop_6, right: numpy's floats
+def loop_6(model, optimizer, scheduler, micro_batches, K):
+    import numpy as np
+    out = np.empty(len(micro_batches) // K)
+    for i, w in enumerate(windows(micro_batches, K)):
+        optimizer.zero_grad()
+        for x, y in w: (cross_entropy(model(x), y) / K).backward()
+        out[i] = scheduler.get_last_lr()[0]
+        optimizer.step(); scheduler.step()
+    return list(out)
 
 fault_6 = "schedule too fast"
 
@@ -855,7 +1239,7 @@ def loop_6(model, optimizer, scheduler, micro_batches, K):
 fault_6 = "schedule too fast"
 
 # %% loop_6, wrong: hard-codes the rates
-# says: the schedule starts anew in each epoch
+# says: the scheduler that is handed over makes no step
 def loop_6(model, optimizer, scheduler, micro_batches, K):
     rates = []
     for i, window in enumerate(windows(micro_batches, K)):
@@ -896,6 +1280,77 @@ def loop_6(model, optimizer, scheduler, micro_batches, K):
 
 fault_6 = "nested periods"
 
+# %% loop_6, wrong: no step of the scheduler after the last update
+# says: after the last update of an epoch
+def loop_6(model, optimizer, scheduler, micro_batches, K):
+    rates = []
+    for j, window in enumerate(windows(micro_batches, K)):
+        if j: scheduler.step()
+        optimizer.zero_grad()
+        for x, y in window: (cross_entropy(model(x), y) / K).backward()
+        rates.append(scheduler.get_last_lr()[0])
+        optimizer.step()
+    return rates
+
+fault_6 = "schedule too fast"
+
+# %% loop_6, wrong: a tensor
+# says: a list is asked for
+def loop_6(model, optimizer, scheduler, micro_batches, K):
+    rates = []
+    for window in windows(micro_batches, K):
+        optimizer.zero_grad()
+        for x, y in window: (cross_entropy(model(x), y) / K).backward()
+        rates.append(scheduler.get_last_lr()[0])
+        optimizer.step()
+        scheduler.step()
+    return torch.tensor(rates)
+
+fault_6 = "schedule too fast"
+
+# %% loop_6, wrong: list of lists
+# says: of type list: a float is asked for
+def loop_6(model, optimizer, scheduler, micro_batches, K):
+    rates = []
+    for window in windows(micro_batches, K):
+        optimizer.zero_grad()
+        for x, y in window: (cross_entropy(model(x), y) / K).backward()
+        rates.append(scheduler.get_last_lr())
+        optimizer.step()
+        scheduler.step()
+    return rates
+
+fault_6 = "schedule too fast"
+
+# %% loop_6, wrong: does not divide
+# says: the losses are not divided
+def loop_6(model, optimizer, scheduler, micro_batches, K):
+    rates = []
+    for window in windows(micro_batches, K):
+        optimizer.zero_grad()
+        for x, y in window: cross_entropy(model(x), y).backward()
+        rates.append(scheduler.get_last_lr()[0])
+        optimizer.step()
+        scheduler.step()
+    return rates
+
+fault_6 = "schedule too fast"
+
+# %% loop_6, wrong: does not clear
+# says: gradients are not cleared
+def loop_6(model, optimizer, scheduler, micro_batches, K):
+    rates = []
+    optimizer.zero_grad()
+    for i, (x, y) in enumerate(micro_batches):
+        (cross_entropy(model(x), y) / K).backward()
+        if (i + 1) % K == 0:
+            rates.append(scheduler.get_last_lr()[0])
+            optimizer.step()
+            scheduler.step()
+    return rates
+
+fault_6 = "schedule too fast"
+
 # %% loop_7, right: restores after the evaluation
 from course_utils.accumulation import backward
 
@@ -935,6 +1390,58 @@ def loop_7(model, optimizer, micro_batches, K, validation):
             optimizer.zero_grad()
             losses.append(evaluate())
     return losses
+
+fault_7 = "mode not restored"
+
+# %% loop_7, right: evaluates a copy
+def loop_7(model, optimizer, micro_batches, K, validation):
+    out = []
+    model.train()
+    for w in windows(micro_batches, K):
+        optimizer.zero_grad()
+        for x, y in w: (cross_entropy(model(x), y) / len(w)).backward()
+        optimizer.step()
+        probe = copy.deepcopy(model).eval()
+        with torch.no_grad():
+            out.append(cross_entropy(probe(validation[0]), validation[1]).item())
+    return out
+
+fault_7 = "mode not restored"
+
+# %% loop_7, right: one look before any update, in parts
+def loop_7(model, optimizer, micro_batches, K, validation):
+    @torch.no_grad()
+    def look():
+        model.eval()
+        x, y = validation
+        s = sum(cross_entropy(model(a), b, reduction="sum").item() for a, b in zip(x.split(2), y.split(2)))
+        model.train()
+        return s / len(y)
+    out = [look()]
+    for w in windows(micro_batches, K):
+        optimizer.zero_grad()
+        for x, y in w: (cross_entropy(model(x), y) / len(w)).backward()
+        optimizer.step()
+        out.append(look())
+    return out[1:]
+
+fault_7 = "mode not restored"
+
+# %% loop_7, right: state dicts evaluated at the end
+def loop_7(model, optimizer, micro_batches, K, validation):
+    states = []
+    model.train()
+    for w in windows(micro_batches, K):
+        optimizer.zero_grad()
+        for x, y in w: (cross_entropy(model(x), y) / len(w)).backward()
+        optimizer.step()
+        states.append({k: v.clone() for k, v in model.state_dict().items()})
+    model.eval()
+    out = []
+    with torch.no_grad():
+        for s in states:
+            out.append(float(cross_entropy(torch.func.functional_call(model, s, (validation[0],)), validation[1])))
+    return out
 
 fault_7 = "mode not restored"
 
@@ -1100,6 +1607,85 @@ def loop_7(model, optimizer, micro_batches, K, validation):
 
 fault_7 = "evaluated with dropout"
 
+# %% loop_7, wrong: model.training = False
+# says: evaluated in training mode
+def loop_7(model, optimizer, micro_batches, K, validation):
+    out = []
+    for w in windows(micro_batches, K):
+        model.train()
+        optimizer.zero_grad()
+        for x, y in w: (cross_entropy(model(x), y) / len(w)).backward()
+        optimizer.step()
+        model.training = False
+        with torch.no_grad():
+            out.append(cross_entropy(model(validation[0]), validation[1]).item())
+    return out
+
+fault_7 = "mode not restored"
+
+# %% loop_7, wrong: evaluates before the update
+# says: they are recorded before the updates
+def loop_7(model, optimizer, micro_batches, K, validation):
+    out = []
+    for w in windows(micro_batches, K):
+        model.eval()
+        with torch.no_grad():
+            out.append(cross_entropy(model(validation[0]), validation[1]).item())
+        model.train()
+        optimizer.zero_grad()
+        for x, y in w: (cross_entropy(model(x), y) / len(w)).backward()
+        optimizer.step()
+    return out
+
+fault_7 = "mode not restored"
+
+# %% loop_7, wrong: adds up over the samples
+# says: sums over the samples, not means
+def loop_7(model, optimizer, micro_batches, K, validation):
+    out = []
+    for w in windows(micro_batches, K):
+        model.train()
+        optimizer.zero_grad()
+        for x, y in w: (cross_entropy(model(x), y) / len(w)).backward()
+        optimizer.step()
+        model.eval()
+        with torch.no_grad():
+            out.append(cross_entropy(model(validation[0]), validation[1], reduction="sum").item())
+    return out
+
+fault_7 = "mode not restored"
+
+# %% loop_7, wrong: does not divide
+# says: the losses are not divided
+def loop_7(model, optimizer, micro_batches, K, validation):
+    out = []
+    for w in windows(micro_batches, K):
+        model.train()
+        optimizer.zero_grad()
+        for x, y in w: cross_entropy(model(x), y).backward()
+        optimizer.step()
+        model.eval()
+        with torch.no_grad():
+            out.append(cross_entropy(model(validation[0]), validation[1]).item())
+    return out
+
+fault_7 = "mode not restored"
+
+# %% loop_7, wrong: does not return them
+# says: is a return missing?
+def loop_7(model, optimizer, micro_batches, K, validation):
+    out = []
+    for w in windows(micro_batches, K):
+        model.train()
+        optimizer.zero_grad()
+        for x, y in w: (cross_entropy(model(x), y) / len(w)).backward()
+        optimizer.step()
+        model.eval()
+        with torch.no_grad():
+            out.append(cross_entropy(model(validation[0]), validation[1]).item())
+
+fault_7 = "mode not restored"
+
 # %% loop_8, right: adds up the shares
 def loop_8(model, optimizer, micro_batches, K):
     log = []
@@ -1142,6 +1728,20 @@ def loop_8(model, optimizer, micro_batches, K):
             log.append(torch.stack(losses).mean().item())
             losses = []
     return log
+
+fault_8 = "log divided twice"
+
+# %% loop_8, right: what step(closure) returns
+def loop_8(model, optimizer, micro_batches, K):
+    def closure(w):
+        optimizer.zero_grad()
+        s = 0.0
+        for x, y in w:
+            l = cross_entropy(model(x), y) / len(w)
+            l.backward()
+            s += l.item()
+        return s
+    return [optimizer.step(lambda: closure(w)) for w in windows(micro_batches, K)]
 
 fault_8 = "log divided twice"
 
@@ -1258,7 +1858,7 @@ def loop_8(model, optimizer, micro_batches, K):
 fault_8 = "log divided twice"
 
 # %% loop_8, wrong: hard-codes K
-# says: the log of an epoch of three updates
+# says: the log of three updates
 def loop_8(model, optimizer, micro_batches, K):
     log = []
     for window in windows(micro_batches, K):
@@ -1305,6 +1905,80 @@ def loop_8(model, optimizer, micro_batches, K):
 
 fault_8 = "last loss logged"
 
+# %% loop_8, wrong: the loss after the update
+# says: it is the loss after the update
+def loop_8(model, optimizer, micro_batches, K):
+    log = []
+    for w in windows(micro_batches, K):
+        optimizer.zero_grad()
+        for x, y in w: (cross_entropy(model(x), y) / len(w)).backward()
+        optimizer.step()
+        with torch.no_grad():
+            log.append(sum(cross_entropy(model(x), y).item() for x, y in w) / len(w))
+    return log
+
+fault_8 = "log divided twice"
+
+# %% loop_8, wrong: the notebook's batches
+# says: uses 'batches' of the notebook
+def loop_8(model, optimizer, micro_batches, K):
+    log = []
+    for w in windows(batches, K):
+        optimizer.zero_grad()
+        s = 0.0
+        for x, y in w:
+            l = cross_entropy(model(x), y) / len(w)
+            l.backward(); s += l.item()
+        optimizer.step()
+        log.append(s)
+    return log
+
+fault_8 = "log divided twice"
+
+# %% loop_8, wrong: a list that lives on
+# says: expected a list of 3
+def loop_8(model, optimizer, micro_batches, K, log=[]):
+    for w in windows(micro_batches, K):
+        optimizer.zero_grad()
+        s = 0.0
+        for x, y in w:
+            l = cross_entropy(model(x), y) / len(w)
+            l.backward(); s += l.item()
+        optimizer.step()
+        log.append(s)
+    return log
+
+fault_8 = "log divided twice"
+
+# %% loop_8, wrong: yields
+# says: of type generator: a list is asked for
+def loop_8(model, optimizer, micro_batches, K):
+    for w in windows(micro_batches, K):
+        optimizer.zero_grad()
+        s = 0.0
+        for x, y in w:
+            l = cross_entropy(model(x), y) / len(w)
+            l.backward(); s += l.item()
+        optimizer.step()
+        yield s
+
+fault_8 = "log divided twice"
+
+# %% loop_8, wrong: leaves evaluation mode on
+# says: the mode of model was changed
+def loop_8(model, optimizer, micro_batches, K):
+    log = []
+    for w in windows(micro_batches, K):
+        model.eval()
+        log.append(sum(cross_entropy(model(x), y).item() for x, y in w) / len(w))
+        optimizer.zero_grad()
+        for x, y in w:
+            (cross_entropy(model(x), y) / len(w)).backward()
+        optimizer.step()
+    return log
+
+fault_8 = "log divided twice"
+
 # %% loop_9, right: the course's backward
 from course_utils.accumulation import backward
 
@@ -1339,6 +2013,32 @@ def loop_9(model, optimizer, micro_batches, K):
         samples = torch.tensor(float(sum(len(y) for _, y in window)))
         for x, y in window:
             (cross_entropy(model(x), y, reduction="sum") / samples).backward()
+        optimizer.step()
+
+fault_9 = "one backward"
+
+# %% loop_9, right: torch.func
+def loop_9(model, optimizer, micro_batches, K):
+    f = lambda q, x, y: cross_entropy(torch.func.functional_call(model, q, (x,)), y)
+    for w in windows(micro_batches, K):
+        ps = {n: p.detach() for n, p in model.named_parameters()}
+        tot = {n: torch.zeros_like(p) for n, p in ps.items()}
+        for x, y in w:
+            for n, g in torch.func.grad(f)(ps, x, y).items(): tot[n] += g / len(w)
+        for n, p in model.named_parameters(): p.grad = tot[n]
+        optimizer.step()
+
+fault_9 = "one backward"
+
+# %% loop_9, right: autograd.grad
+def loop_9(model, optimizer, micro_batches, K):
+    ps = [p for g in optimizer.param_groups for p in g["params"]]
+    for w in windows(micro_batches, K):
+        tot = None
+        for x, y in w:
+            g = torch.autograd.grad(cross_entropy(model(x), y) / len(w), ps)
+            tot = g if tot is None else [a + b for a, b in zip(tot, g)]
+        for p, t in zip(ps, tot): p.grad = t
         optimizer.step()
 
 fault_9 = "one backward"
@@ -1452,6 +2152,43 @@ def loop_9(model, optimizer, micro_batches, K):
 
 fault_9 = "never cleared"
 
+# %% loop_9, wrong: pairs of micro-batches
+# says: it saves 2.0 times
+def loop_9(model, optimizer, micro_batches, K):
+    for w in windows(micro_batches, K):
+        optimizer.zero_grad()
+        for pair in windows(w, 2):
+            sum(cross_entropy(model(x), y) / len(w) for x, y in pair).backward()
+        optimizer.step()
+
+fault_9 = "one backward"
+
+# %% loop_9, wrong: one forward ahead
+# says: it saves 2.0 times
+def loop_9(model, optimizer, micro_batches, K):
+    for w in windows(micro_batches, K):
+        optimizer.zero_grad()
+        before = None
+        for x, y in w:
+            l = cross_entropy(model(x), y) / len(w)
+            if before is not None: before.backward()
+            before = l
+        before.backward()
+        optimizer.step()
+
+fault_9 = "one backward"
+
+# %% loop_9, wrong: outputs concatenated
+# says: is a graph still in memory?
+def loop_9(model, optimizer, micro_batches, K):
+    for w in windows(micro_batches, K):
+        optimizer.zero_grad()
+        out = torch.cat([model(x) for x, _ in w])
+        cross_entropy(out, torch.cat([y for _, y in w])).backward()
+        optimizer.step()
+
+fault_9 = "one backward"
+
 # %% loop_10, right: carries the state over
 from course_utils.accumulation import backward
 
@@ -1492,6 +2229,19 @@ def loop_10(model, micro_batches, K, epochs, lr):
         if (i + 1) % K == 0:
             opt.step()
             opt.zero_grad()
+
+fault_10 = "optimizer recreated"
+
+# %% loop_10, right: a closure for each window
+def loop_10(model, micro_batches, K, epochs, lr):
+    def epoch(opt):
+        for w in windows(micro_batches, K):
+            def closure():
+                opt.zero_grad()
+                for x, y in w: (cross_entropy(model(x), y) / len(w)).backward()
+            opt.step(closure)
+    opt = torch.optim.SGD(model.parameters(), lr=lr, momentum=0.9)
+    for _ in range(epochs): epoch(opt)
 
 fault_10 = "optimizer recreated"
 
@@ -1583,3 +2333,58 @@ def loop_10(model, micro_batches, K, epochs, lr):
             optimizer.step()
 
 fault_10 = "stale optimizer"
+
+# %% loop_10, wrong: the notebook's batches
+# says: uses 'batches' of the notebook
+def loop_10(model, micro_batches, K, epochs, lr):
+    opt = torch.optim.SGD(model.parameters(), lr=lr, momentum=0.9)
+    for _ in range(epochs):
+        for w in windows(batches, K):
+            opt.zero_grad()
+            for x, y in w: (cross_entropy(model(x), y) / len(w)).backward()
+            opt.step()
+
+fault_10 = "optimizer recreated"
+
+# %% loop_10, wrong: an optimizer that lives on between calls
+# says: after a second call, with a first one that is right
+_made = {}
+def loop_10(model, micro_batches, K, epochs, lr):
+    if id(model) not in _made: _made[id(model)] = torch.optim.SGD(model.parameters(), lr=lr, momentum=0.9)
+    opt = _made[id(model)]
+    for _ in range(epochs):
+        for w in windows(micro_batches, K):
+            opt.zero_grad()
+            for x, y in w: (cross_entropy(model(x), y) / len(w)).backward()
+            opt.step()
+
+fault_10 = "optimizer recreated"
+
+# %% loop_10, wrong: a velocity that is a mean
+# says: the gradient is multiplied by 1 - 0.9
+def loop_10(model, micro_batches, K, epochs, lr):
+    v = [torch.zeros_like(p) for p in model.parameters()]
+    for _ in range(epochs):
+        for w in windows(micro_batches, K):
+            model.zero_grad()
+            for x, y in w: (cross_entropy(model(x), y) / len(w)).backward()
+            with torch.no_grad():
+                for p, u in zip(model.parameters(), v):
+                    u.mul_(0.9).add_(p.grad, alpha=0.1)
+                    p -= lr * u
+
+fault_10 = "optimizer recreated"
+
+# %% loop_10, wrong: one more step at the end of each epoch
+# says: the parameters' movement in three epochs
+def loop_10(model, micro_batches, K, epochs, lr):
+    opt = torch.optim.SGD(model.parameters(), lr=lr, momentum=0.9)
+    for _ in range(epochs):
+        for w in windows(micro_batches, K):
+            opt.zero_grad()
+            for x, y in w: (cross_entropy(model(x), y) / len(w)).backward()
+            opt.step()
+        opt.zero_grad(set_to_none=False)
+        opt.step()
+
+fault_10 = "optimizer recreated"
