@@ -354,7 +354,7 @@ def fit(bytes_per_sample, bytes_allowed, effective_batch_size):
     raise ValueError
 
 # %% fit, wrong: an assert
-# says: raise a ValueError, but there was a AssertionError
+# says: raise a ValueError, but there was AssertionError()
 def fit(bytes_per_sample, bytes_allowed, effective_batch_size):
     most = bytes_allowed // bytes_per_sample
     assert most >= 1
@@ -371,7 +371,7 @@ def fit(bytes_per_sample, bytes_allowed, effective_batch_size):
     return ValueError("too small")
 
 # %% fit, wrong: MemoryError
-# says: raise a ValueError, but there was a MemoryError
+# says: raise a ValueError, but there was MemoryError(
 def fit(bytes_per_sample, bytes_allowed, effective_batch_size):
     if bytes_per_sample > bytes_allowed:
         raise MemoryError("not one sample fits")
@@ -996,3 +996,34 @@ def train_within(model, images, labels, bytes_allowed, updates_allowed):
             return 0.0
 
         opt.step(closure)
+
+# %% train_within, wrong: yields its losses
+# says: train_within has a `yield`, so that nothing runs
+def train_within(model, images, labels, bytes_allowed, updates_allowed):
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.005)
+    for window in itertools.islice(windows(batches(Split(images, labels), 2), 24), updates_allowed):
+        optimizer.zero_grad()
+        yield backward(model, window)
+        optimizer.step()
+
+# %% train_within, wrong: images and labels in different orders
+# says: Are images and labels in the same order?
+def train_within(model, images, labels, bytes_allowed, updates_allowed):
+    for i in range(4):
+        model[i][1] = nn.GroupNorm(4, model[i][1].num_features)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.005)
+    shuffled = Split(images[torch.randperm(len(images))], labels[torch.randperm(len(labels))])
+    for window in itertools.islice(windows(batches(shuffled, 2), 24), updates_allowed):
+        optimizer.zero_grad()
+        backward(model, window)
+        optimizer.step()
+
+# %% train_within, wrong: the model in float64
+# says: the model does not take float32 images any more
+def train_within(model, images, labels, bytes_allowed, updates_allowed):
+    model.double()
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.005)
+    for window in itertools.islice(windows(batches(Split(images.double(), labels), 2), 24), 1):
+        optimizer.zero_grad()
+        backward(model, window)
+        optimizer.step()
