@@ -24,7 +24,13 @@ note.with_suffix(".new").write_text(f"{{os.getpid()}} {{os.getppid()}}")
 note.with_suffix(".new").rename(note)
 """
 HANG = NOTE_PIDS + "time.sleep(600)\n"
-DIE = NOTE_PIDS + "if note.name == '1':\n    {how}\ntime.sleep(600)\n"
+DIE = NOTE_PIDS + """
+if note.name == '1':
+    while not note.with_name('0').exists():  # a rank that is slow to start is ended before it has left a note
+        time.sleep(0.01)
+    {how}
+time.sleep(600)
+"""
 
 
 def pids(folder):
